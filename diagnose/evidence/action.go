@@ -1,0 +1,21 @@
+package evidence
+
+// Action is something the proxy did. It is never blamed on anyone, and what the far ends do because of
+// it is a consequence.
+type Action uint8
+
+const (
+	NoAction       Action = iota
+	PassedFIN             // sent a FIN to this leg because the other had sent one
+	PassedReset           // reset this leg because the other was over
+	Closed                // closed this leg in order
+	IdleTimeout           // our idle timeout ended the pair
+	ConnectTimeout        // our connect timeout gave up on an address
+	FlushTimeout          // the leg took nothing for the flush timeout
+	Shutdown              // the proxy was stopped
+	Refused               // refused by rule: a loop, a deny list, not redirected
+	ResolveFailed         // no address for the upstream's name
+	Limit                 // a limit of ours, or of this host, was reached
+)
+
+func (Action) source() Source { return Self }
