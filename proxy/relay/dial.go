@@ -1,0 +1,117 @@
+package relay
+
+import (
+	"syscall"
+
+	"whyreset/diagnose/evidence"
+	"whyreset/proxy/kernel"
+)
+
+// dial starts to connect to the next address of the upstream. The client's bytes wait in its socket
+// meanwhile; its reset is seen at once and ends the dial.
+func (l *loop) dial(p *pair) {
+	p.stage = connecting
+	to := p.addresses[0]
+	p.addresses = p.addresses[1:]
+	g := &p.legs[up]
+	fd, errno := kernel.Dial(to, l.relay.opt.Socket)
+	*g = leg{fd: int32(fd), remote: to, transfer: g.transfer}
+	if fd >= 0 && (errno == 0 || errno == syscall.EINPROGRESS) {
+		g.local = kernel.LocalAddr(fd)
+		l.relay.dialled.add(g.local, g.remote)
+		errno = l.poll.Add(fd, legMask, token(p, up))
+	}
+	if errno != 0 {
+		l.connectFailed(p, errno)
+		return
+	}
+	if limit := l.relay.timeouts.Load().Connect; limit > 0 {
+		l.timers.set(p, l.now+int64(limit))
+	}
+}
+
+// connected takes the outcome of the connect from epoll: the socket's error is asked for only when
+// there is one. An ICMP error may be queued while the state is still SYN_SENT (it came back before
+// connect(2) returned); the kernel would try on, but the answer is known.
+func (l *loop) connected(p *pair, mask uint32) {
+	g := &p.legs[up]
+	if mask&(kernel.PollErr|kernel.PollHup) != 0 {
+		errno := kernel.TakeError(int(g.fd))
+		if icmp, ok := kernel.TakeICMP(int(g.fd)); ok {
+			p.icmp = &icmp
+			if errno == 0 {
+				errno = icmp.Errno
+			}
+		}
+		switch errno {
+		case 0:
+		case syscall.ECONNRESET, syscall.EPIPE:
+			// tcp_reset: in SYN_SENT it would be ECONNREFUSED, so the handshake was complete.
+			l.established(p)
+			l.fail(p, up, errno, evidence.Poll)
+			g.writable = false
+			l.advance(p)
+			return
+		default:
+			l.connectFailed(p, errno)
+			return
+		}
+	}
+	if mask&kernel.PollOut == 0 || neverConnected(mask) {
+		return
+	}
+	l.established(p)
+	l.observe(p, up, mask)
+	l.advance(p)
+}
+
+func (l *loop) established(p *pair) {
+	g := &p.legs[up]
+	kernel.EndConnectPhase(int(g.fd), g.remote.Addr())
+	l.timers.stop(p)
+	p.stage, p.addresses, p.active = open, nil, l.now
+	p.note(event{at: l.now, leg: evidence.Upstream, call: evidence.Connect, saw: evidence.Connected})
+	if limit := l.relay.timeouts.Load().Idle; limit > 0 {
+		l.timers.set(p, l.now+int64(limit))
+	}
+}
+
+// neverConnected: EPOLLOUT with EPOLLHUP but no error is how a socket looks before connect(2).
+func neverConnected(mask uint32) bool {
+	return mask&kernel.PollHup != 0 && mask&(kernel.PollErr|kernel.PollRdHup) == 0
+}
+
+// connectFailed goes on to the next address, or gives up and resets the client: it must not take its
+// connection for one that works.
+func (l *loop) connectFailed(p *pair, errno kernel.Errno) {
+	p.note(event{at: l.now, leg: evidence.Upstream, call: evidence.Connect, saw: evidence.Error, errno: evidence.Errno(errno)})
+	l.nextAddress(p)
+}
+
+func (l *loop) connectTimedOut(p *pair) {
+	p.note(event{at: l.now, leg: evidence.Upstream, did: evidence.ConnectTimeout})
+	l.nextAddress(p)
+}
+
+func (l *loop) nextAddress(p *pair) {
+	p.listener.Target.reportFailure()
+	l.timers.stop(p)
+	if len(p.addresses) == 0 {
+		p.legs[up].failed = true
+		l.finish(p)
+		return
+	}
+	l.closeUpstream(p, kernel.Close)
+	l.dial(p)
+}
+
+// closeUpstream closes the upstream leg, if there is one, and forgets its four-tuple.
+func (l *loop) closeUpstream(p *pair, how func(int)) {
+	g := &p.legs[up]
+	if g.fd < 0 {
+		return
+	}
+	l.relay.dialled.remove(g.local, g.remote)
+	how(int(g.fd))
+	g.fd = -1
+}

@@ -1,0 +1,129 @@
+package relay
+
+import (
+	"net/netip"
+
+	"whyreset/diagnose/evidence"
+	"whyreset/proxy/kernel"
+)
+
+// The two legs of a pair, and the flows named after the leg they come from.
+const (
+	down = 0 // the client's
+	up   = 1 // the server's
+)
+
+type stage uint8
+
+const (
+	free       stage = iota
+	connecting       // the upstream's handshake is under way; nothing is read from the client yet
+	open             // bytes flow
+	flushing         // one leg is over by an error; the other still gets what that leg had sent
+	closing          // both FINs are passed on; the last bytes wait for their acknowledgement
+)
+
+// pair is one client with its server. It is of fixed size and owned by one loop; an idle one holds two
+// descriptors and nothing else.
+type pair struct {
+	stage    stage
+	queued   bool // in the loop's list of those that used up their turn
+	nevents  uint8
+	lostMore bool // more events than room
+	index    uint32
+	gen      uint32 // of this use of the slot; epoll tokens of an earlier use are stale
+	timer    int32  // position in the loop's heap, -1 when out
+	deadline int64
+	number   uint64
+
+	listener  *listener
+	addresses []netip.AddrPort // still to be tried
+	accepted  int64            // ns on the relay's clock, as all times here
+	active    int64            // last byte either way
+	progress  int64            // flushing and closing: when the queue last shrank
+	waiting   int64            // and how long it was then
+	tick      int64            // and the present pause between looks
+
+	legs   [2]leg
+	flows  [2]flow
+	events [maxEvents]event
+	first  account // of both legs when the first ending was seen
+	snaps  *[2]snapshot
+	icmp   *kernel.ICMPError
+}
+
+type leg struct {
+	fd            int32 // -1: none, or closed
+	readable      bool  // epoll said so, and no read has found the end of it yet
+	writable      bool
+	fin           bool // the far end sent its FIN
+	eof           bool // and we have read up to it
+	failed        bool // over by an error, which is latched in the events
+	drained       bool // failed, and nothing is left to be read
+	shut          bool // we sent our FIN
+	urgent        bool // an urgent byte is, or was, on its way
+	noDelay       bool
+	noted         bool // its data is noted since the last ending of either leg
+	local, remote netip.AddrPort
+	transfer
+}
+
+// transfer counts what moved on one leg.
+type transfer struct {
+	in, out         uint64
+	lastIn, lastOut int64
+}
+
+type account struct {
+	at   int64
+	legs [2]transfer
+}
+
+type snapshot struct {
+	at              int64 // zero: not taken
+	info            kernel.TCPInfo
+	unread, unacked int
+}
+
+// maxEvents bounds the story of one pair. Endings are few by nature: each leg has one FIN and one
+// error; only data between them and failed addresses repeat.
+const maxEvents = 14
+
+type event struct {
+	at    int64
+	errno evidence.Errno
+	leg   evidence.Leg
+	call  evidence.Call
+	saw   evidence.Saw
+	did   evidence.Action // in place of call and saw
+}
+
+// name is the evidence's word for leg i.
+func name(i int) evidence.Leg {
+	if i == up {
+		return evidence.Upstream
+	}
+	return evidence.Downstream
+}
+
+func (p *pair) note(e event) {
+	if int(p.nevents) == len(p.events) {
+		p.lostMore = true
+		return
+	}
+	p.events[p.nevents] = e
+	p.nevents++
+}
+
+// noteEnd notes an ending and, before the first one, the account up to it. After any ending, data is
+// worth a note again: it may be what the far end no longer wanted.
+func (p *pair) noteEnd(e event) {
+	if p.first.at == 0 {
+		p.first = account{at: e.at, legs: [2]transfer{p.legs[down].transfer, p.legs[up].transfer}}
+	}
+	p.legs[down].noted, p.legs[up].noted = false, false
+	p.note(e)
+}
+
+// over is true when nothing more will be read from the leg.
+func (g *leg) over() bool { return g.eof || g.drained }

@@ -1,0 +1,172 @@
+// Package relay moves bytes between pairs of sockets, unchanged, and notes how each leg ended.
+//
+//	r, err := relay.New(relay.Options{Connect: 10 * time.Second, Ended: report})
+//	target := relay.NewTarget("db:5432")
+//	target.Set([]netip.AddrPort{netip.MustParseAddrPort("10.0.0.5:5432")})
+//	at, err := r.Listen(relay.Listener{Name: "db", Address: netip.MustParseAddrPort("127.0.0.1:15432"), Target: target})
+//	r.Start()
+//	…
+//	r.StopAccepting(); r.Abort(); r.Close()
+//
+// One event loop for each processor owns its connections from accept to close: no goroutine, no lock and
+// no finalizer for a connection. A reset on one leg is seen at once, also while the other is blocked; a
+// goroutine blocked in a write to B never hears of a reset on A (measured).
+//
+// What it promises: a reset is passed on as a reset and a FIN as a FIN, and what was received before is
+// delivered first. What it does not do: explain anything, write records or look up names.
+package relay
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"whyreset/proxy/kernel"
+)
+
+// Options are the relay's settings. The zero value runs one loop per processor with no timeout at all.
+type Options struct {
+	Loops  int            // event loops; zero: one for each processor
+	Socket kernel.Options // keepalive and user timeout of both legs; zero changes nothing
+	Pipes  int            // most pipes at a time, over all loops; zero: 256
+
+	// Ended is given the connections that ended since its last call, in order of their end within one
+	// loop. It runs on a goroutine of the relay's own, never on a loop; the slice is reused after it
+	// returns. Nil: nobody is told.
+	Ended func([]Ended)
+	// Notice is told of trouble that belongs to no connection. Nil: nobody is told. It runs like Ended.
+	Notice func(Notice)
+
+	Timeouts
+}
+
+// Timeouts are limits of ours; zero is none. They can change while the relay runs.
+type Timeouts struct {
+	Connect time.Duration // for each address of the upstream
+	Idle    time.Duration // no byte either way
+	Flush   time.Duration // no progress while the last bytes are delivered, after the far end is gone
+}
+
+// Listener is a port and where its connections go.
+type Listener struct {
+	Name    string
+	Address netip.AddrPort // port 0: any free one
+	Target  *Target
+}
+
+// Notice is trouble of the relay's own.
+type Notice struct {
+	Listener string
+	Errno    kernel.Errno  // what accept4 said
+	Pause    time.Duration // how long the listener will not accept
+}
+
+// Relay is a running set of loops.
+type Relay struct {
+	opt      Options
+	timeouts atomic.Pointer[Timeouts]
+	loops    []*loop
+	dialled  dialled
+	active   atomic.Int64
+	sequence atomic.Uint64
+	dropped  atomic.Uint64
+
+	fresh    chan struct{} // capacity 1: something waits for the reporter
+	stopping chan struct{}
+	running  sync.WaitGroup
+	reporter sync.WaitGroup
+}
+
+// New makes the loops; nothing runs before Start.
+func New(opt Options) (*Relay, error) {
+	if opt.Loops <= 0 {
+		opt.Loops = runtime.NumCPU()
+	}
+	if opt.Pipes <= 0 {
+		opt.Pipes = 256
+	}
+	r := &Relay{opt: opt, fresh: make(chan struct{}, 1), stopping: make(chan struct{})}
+	r.timeouts.Store(&opt.Timeouts)
+	for range opt.Loops {
+		l, err := newLoop(r, max(1, opt.Pipes/opt.Loops))
+		if err != nil {
+			for _, l := range r.loops {
+				l.poll.Close()
+			}
+			return nil, fmt.Errorf("event loop: %w", err)
+		}
+		r.loops = append(r.loops, l)
+	}
+	return r, nil
+}
+
+// Listen opens the listener in every loop and returns its address. To be called before Start.
+//
+// The loops share the port with SO_REUSEPORT, which would also let a second whyreset of the same user
+// in: so the port is bound once without it first.
+func (r *Relay) Listen(ln Listener) (netip.AddrPort, error) {
+	if ln.Address.Port() != 0 {
+		probe, err := kernel.Listen(ln.Address, false, r.opt.Socket)
+		if err != nil {
+			return netip.AddrPort{}, err
+		}
+		kernel.Close(probe)
+	}
+	for _, l := range r.loops {
+		fd, err := kernel.Listen(ln.Address, true, r.opt.Socket)
+		if err != nil {
+			return netip.AddrPort{}, err
+		}
+		if ln.Address.Port() == 0 {
+			ln.Address = kernel.LocalAddr(fd)
+		}
+		if errno := l.listen(ln, fd); errno != 0 {
+			kernel.Close(fd)
+			return netip.AddrPort{}, errno
+		}
+	}
+	return ln.Address, nil
+}
+
+// Start runs the loops.
+func (r *Relay) Start() {
+	for _, l := range r.loops {
+		r.running.Add(1)
+		go l.run()
+	}
+	r.reporter.Add(1)
+	go r.report()
+}
+
+// SetTimeouts changes the limits for what is armed from now on.
+func (r *Relay) SetTimeouts(t Timeouts) { r.timeouts.Store(&t) }
+
+// Active is the number of pairs alive.
+func (r *Relay) Active() int { return int(r.active.Load()) }
+
+// StopAccepting closes the listeners, after what already waits in their queues has been accepted.
+func (r *Relay) StopAccepting() { r.order(orderStopAccepting) }
+
+// Abort resets every pair, as our own doing.
+func (r *Relay) Abort() { r.order(orderAbort) }
+
+// Close aborts what is left, ends the loops and waits until the last ended connection was reported.
+func (r *Relay) Close() {
+	r.order(orderStopAccepting | orderAbort | orderExit)
+	r.running.Wait()
+	for _, l := range r.loops {
+		l.close()
+	}
+	close(r.stopping)
+	r.reporter.Wait()
+}
+
+func (r *Relay) order(o uint32) {
+	for _, l := range r.loops {
+		l.orders.Or(o)
+		l.poll.Wake()
+	}
+}
