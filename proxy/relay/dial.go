@@ -84,12 +84,12 @@ func neverConnected(mask uint32) bool {
 // connectFailed goes on to the next address, or gives up and resets the client: it must not take its
 // connection for one that works.
 func (l *loop) connectFailed(p *pair, errno kernel.Errno) {
-	p.note(event{at: l.now, leg: evidence.Upstream, call: evidence.Connect, saw: evidence.Error, errno: evidence.Errno(errno)})
+	p.noteEnd(event{at: l.now, leg: evidence.Upstream, call: evidence.Connect, saw: evidence.Error, errno: evidence.Errno(errno)})
 	l.nextAddress(p)
 }
 
 func (l *loop) connectTimedOut(p *pair) {
-	p.note(event{at: l.now, leg: evidence.Upstream, did: evidence.ConnectTimeout})
+	p.noteEnd(event{at: l.now, leg: evidence.Upstream, did: evidence.ConnectTimeout})
 	l.nextAddress(p)
 }
 

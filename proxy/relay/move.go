@@ -145,7 +145,7 @@ func (l *loop) stopSplicing(f *flow) {
 // took accounts for n bytes read from a leg.
 func (l *loop) took(p *pair, from, n int) {
 	src := &p.legs[from]
-	if !src.noted {
+	if !src.noted && !src.fin && !src.failed { // behind its end, it is what came before
 		src.noted = true
 		p.note(event{at: l.now, leg: name(from), call: evidence.Recv, saw: evidence.Data})
 	}

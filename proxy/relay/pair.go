@@ -115,11 +115,24 @@ func (p *pair) note(e event) {
 	p.nevents++
 }
 
-// noteEnd notes an ending and, before the first one, the account up to it. After any ending, data is
-// worth a note again: it may be what the far end no longer wanted.
+// noteEnd notes an ending and, before the first one, the account up to it: what has arrived counts,
+// read or not. After any ending, data is worth a note again: it may be what the far end no longer wanted.
 func (p *pair) noteEnd(e event) {
 	if p.first.at == 0 {
 		p.first = account{at: e.at, legs: [2]transfer{p.legs[down].transfer, p.legs[up].transfer}}
+		for i := range p.legs {
+			g := &p.legs[i]
+			if g.fd < 0 || g.over() {
+				continue
+			}
+			if n := kernel.Unread(int(g.fd)); n > 0 {
+				p.first.legs[i].in += uint64(n)
+				p.first.legs[i].lastIn = e.at
+				if !g.noted {
+					p.note(event{at: e.at, leg: name(i), call: evidence.Poll, saw: evidence.Data})
+				}
+			}
+		}
 	}
 	p.legs[down].noted, p.legs[up].noted = false, false
 	p.note(e)
