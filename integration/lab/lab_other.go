@@ -1,0 +1,37 @@
+//go:build !linux
+
+package lab
+
+import (
+	"errors"
+	"os/exec"
+)
+
+var errNotLinux = errors.New("the lab needs Linux")
+
+func enter(run func() int) int { return run() }
+
+// InUserNamespace reports false: other systems have none.
+func InUserNamespace() bool { return false }
+
+type namespace struct{}
+
+func newNamespace() (*namespace, error) {
+	return nil, &Unavailable{Step: "network namespaces", Err: errNotLinux}
+}
+
+func (*namespace) do(func() error) error { return errNotLinux }
+
+func (*namespace) start(*exec.Cmd) error { return errNotLinux }
+
+func (*namespace) close() error { return errNotLinux }
+
+func wire(*Net, Options) error { return errNotLinux }
+
+// LinkDown answers that the lab needs Linux.
+func (*Host) LinkDown(string) error { return errNotLinux }
+
+// LinkUp answers that the lab needs Linux.
+func (*Host) LinkUp(string) error { return errNotLinux }
+
+func (*Host) cutOff() error { return errNotLinux }
