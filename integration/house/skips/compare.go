@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
 
-// A lostTest was skipped in one run or more and did not run to its end in any.
+// A lostTest was skipped in one run or more and did not run to its end in any. Without a name it stands for a whole
+// package of tests, none of which began.
 type lostTest struct {
 	testID
-	reasons []string // one for each run that skipped it, with the run's name before it
+	reasons []string // one for each run that skipped it, with the run's file before it
 }
 
 // compare reads the events of several runs of the same tests.
@@ -48,38 +50,48 @@ func readRun(file string, reasons map[testID][]string, ran map[testID]bool) erro
 	}
 	defer from.Close()
 	said := map[testID][]string{}
-	tests := 0
+	began := map[string]bool{} // packages in which a test began
 	err = events(from, func(e event) error {
 		id := testID{e.Package, e.Test}
+		whole := testID{pkg: e.Package}
 		switch {
-		case e.Test == "":
 		case e.Action == "output":
-			if line := strings.TrimSpace(e.Output); line != "" && !frame(line) {
-				said[id] = append(said[id], line)
-			}
+			said[id] = append(said[id], e.Output)
+		case e.Test == "" && e.Action == "pass" && !began[e.Package]:
+			reasons[whole] = append(reasons[whole], file+": no test in it began")
+		case e.Test == "": // "skip" here means that the package has no test files
 		case e.Action == "skip":
-			tests++
-			// The reason is what the test said last.
-			why := "no reason given"
-			if lines := said[id]; len(lines) > 0 {
-				why = lines[len(lines)-1]
-			}
-			reasons[id] = append(reasons[id], fmt.Sprintf("%s: %s", file, why))
+			began[e.Package], ran[whole] = true, true
+			reasons[id] = append(reasons[id], file+": "+reason(said[id]))
 		case e.Action == "pass", e.Action == "fail":
-			tests++
+			began[e.Package], ran[whole] = true, true
 			ran[id] = true
 		}
 		return nil
 	})
-	if err == nil && tests == 0 {
+	if err == nil && len(began) == 0 {
 		return errNoTests
 	}
 	return err
 }
 
-// frame says whether a line comes from the testing package and not from the test: "=== RUN", "--- SKIP".
-func frame(line string) bool {
-	line = strings.TrimLeft(line, " ")
-	return strings.HasPrefix(line, "=== ") || strings.HasPrefix(line, "--- ")
-}
+// spoken matches where the testing package says who speaks: "    name_test.go:12: ".
+var spoken = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: `)
 
+// reason returns what a skipped test said last, which is why.
+func reason(output []string) string {
+	var words []string
+	for _, line := range output {
+		bare := strings.TrimSpace(line)
+		if strings.HasPrefix(bare, "=== ") || strings.HasPrefix(bare, "--- ") {
+			continue
+		}
+		if spoken.MatchString(line) {
+			words = nil
+		}
+		if bare != "" {
+			words = append(words, bare)
+		}
+	}
+	return cmp.Or(strings.Join(words, " "), "no reason given")
+}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 func main() {
@@ -43,7 +44,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return 2
 	}
 	for _, test := range lost {
-		fmt.Fprintf(stdout, "%s %s ran nowhere\n", test.pkg, test.name)
+		fmt.Fprintf(stdout, "%s ran nowhere\n", strings.TrimSpace(test.pkg+" "+test.name))
 		for _, reason := range test.reasons {
 			fmt.Fprintf(stdout, "    %s\n", reason)
 		}
