@@ -57,7 +57,15 @@ func Available() error {
 	return answer
 }
 
-func refused(err error) {
+// Refused returns why [Main] went on in the process it was called in, or nil if it did not. A program for people should
+// say so: even if hosts can be made there, what is not in one of them is on the machine's own network.
+func Refused() error {
+	known.Lock()
+	defer known.Unlock()
+	return mainRefused
+}
+
+func recordRefusal(err error) {
 	known.Lock()
 	defer known.Unlock()
 	mainRefused = err

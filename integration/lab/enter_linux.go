@@ -41,7 +41,7 @@ func enter(run func() int) int {
 	if err == nil {
 		return code
 	}
-	refused(err)
+	recordRefusal(err)
 	return run()
 }
 
@@ -136,7 +136,9 @@ func newNamespaces() *syscall.SysProcAttr {
 		users, errUsers := everyID("/proc/self/uid_map")
 		groups, errGroups := everyID("/proc/self/gid_map")
 		if errUsers == nil && errGroups == nil {
-			a.UidMappings, a.GidMappings, a.GidMappingsEnableSetgroups = users, groups, true
+			a.UidMappings, a.GidMappings = users, groups
+			// Once denied, setgroups(2) is denied in all user namespaces further in.
+			a.GidMappingsEnableSetgroups = readLine("/proc/self/setgroups") != "deny"
 			return a
 		}
 	}

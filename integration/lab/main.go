@@ -14,8 +14,8 @@ const hereVar = "WHYRESET_LAB"
 // root may; loopback is there and is its own; nothing else can be reached. Seen from outside it is the user it was. A
 // root with all its rights keeps every user ID of the machine, others have only the one.
 //
-// Where that is refused, run is called in this process, and [Available] gives the reason, unless this process can make
-// hosts without more ado.
+// Where that is refused, run is called in this process, and [Refused] gives the reason; so does [Available], unless this
+// process can make hosts without more ado.
 //
 // The tests' cache goes on working: what the go command is to know about a run is written by the process that calls
 // m.Run, and the other one calls nothing of the testing package.

@@ -72,6 +72,7 @@ func tell() int {
 	err := lab.Available()
 	fmt.Println("available:", err)
 	fmt.Println("unavailable:", errors.Is(err, lab.ErrUnavailable))
+	fmt.Println("refused:", lab.Refused())
 	fmt.Println("arguments:", os.Args[1:])
 	fmt.Println("user:", os.Getuid(), "in a user namespace:", lab.InUserNamespace())
 	var names []string
@@ -97,6 +98,7 @@ func TestMainInside(t *testing.T) {
 	}
 	for _, want := range []string{
 		"available: <nil>",
+		"refused: <nil>",
 		"arguments: [one -two]",
 		"user: 0 in a user namespace: true",
 		"interfaces: [lo up|loopback|running] <nil>",
