@@ -1,0 +1,48 @@
+package config
+
+import (
+	"fmt"
+	"time"
+)
+
+// Defaults returns the configuration that holds when nothing is said.
+//
+// It changes nothing that a user of this program hunts: no idle timeout, no
+// keepalive, no user timeout.
+func Defaults() *Config {
+	return &Config{
+		Listeners: []Listener{},
+		Log:       Log{Format: FormatAuto, Output: "stdout", SampleClean: 1},
+		Timeouts: Timeouts{
+			Connect:   10 * time.Second,
+			Flush:     30 * time.Second,
+			StopGrace: 10 * time.Second,
+		},
+		Resolve:  Resolve{Interval: 30 * time.Second},
+		Evidence: Evidence{Packets: SwitchAuto, Witness: SwitchAuto},
+	}
+}
+
+// Complete fills in what a listener may leave out: mode forward, source own,
+// and the name MODE-N with the first N that no other listener bears.
+func (c *Config) Complete() {
+	taken := map[string]bool{}
+	for _, l := range c.Listeners {
+		taken[l.Name] = true
+	}
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		if l.Mode == "" {
+			l.Mode = ModeForward
+		}
+		if l.Source == "" {
+			l.Source = SourceOwn
+		}
+		for n := 1; l.Name == ""; n++ {
+			if name := fmt.Sprintf("%s-%d", l.Mode, n); !taken[name] {
+				l.Name = name
+				taken[name] = true
+			}
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Change is one difference between two configurations.
+type Change struct {
+	// Key is the path of the value: "log.format". Listeners go by name, because
+	// their order means nothing: "listeners[db].upstream", or "listeners[db]"
+	// for one that came or went.
+	Key string
+	// Old and New are the values as in the file; for a listener that came or
+	// went a summary and "".
+	Old, New string
+	// Live says that the change can be made while running: log, timeouts,
+	// resolve and limits. The rest needs a restart.
+	Live bool
+}
+
+// String is "log.format: auto → json", with a note where a restart is needed.
+func (c Change) String() string {
+	s := fmt.Sprintf("%s: %s → %s", c.Key, orNone(c.Old), orNone(c.New))
+	if !c.Live {
+		s += " (needs a restart)"
+	}
+	return s
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// live names the sections that can change while running. What is not named
+// here needs a restart: opening sockets and gaining privileges belong to the start.
+var live = map[string]bool{"log": true, "timeouts": true, "resolve": true, "limits": true}
+
+// Diff lists what differs between two configurations, in the order of the file.
+// It is empty when both mean the same.
+func Diff(before, after *Config) []Change {
+	changes := diffListeners(before.Listeners, after.Listeners)
+	was, is := scalars(before), scalars(after)
+	for i, s := range is {
+		before, after := yamlText(s.kind, plainValue(was[i].value)), yamlText(s.kind, plainValue(s.value))
+		if before != after {
+			section, _, _ := strings.Cut(s.path, ".")
+			changes = append(changes, Change{Key: s.path, Old: before, New: after, Live: live[section]})
+		}
+	}
+	return changes
+}
+
+func diffListeners(before, after []Listener) []Change {
+	var changes []Change
+	was := map[string]Listener{}
+	for _, l := range before {
+		was[l.Name] = l
+	}
+	is := map[string]bool{}
+	for _, l := range after {
+		is[l.Name] = true
+		old, ok := was[l.Name]
+		if !ok {
+			changes = append(changes, Change{Key: "listeners[" + l.Name + "]", New: summary(l)})
+			continue
+		}
+		for _, f := range listenerFields() {
+			a := yamlText(f.kind, plainValue(reflect.ValueOf(old).Field(f.index)))
+			b := yamlText(f.kind, plainValue(reflect.ValueOf(l).Field(f.index)))
+			if a != b {
+				changes = append(changes, Change{Key: "listeners[" + l.Name + "]." + f.key, Old: a, New: b})
+			}
+		}
+	}
+	for _, l := range before {
+		if !is[l.Name] {
+			changes = append(changes, Change{Key: "listeners[" + l.Name + "]", Old: summary(l)})
+		}
+	}
+	return changes
+}
+
+func summary(l Listener) string {
+	s := string(l.Mode) + " " + l.Address
+	if l.Upstream != "" {
+		s += " to " + l.Upstream
+	}
+	return s
+}

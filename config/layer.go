@@ -1,0 +1,61 @@
+package config
+
+import "strings"
+
+// layer is what one source says: values that passed parse and check, where each
+// came from, and the problems with the rest.
+type layer struct {
+	values    map[string]any   // by path, outside lists
+	listeners []map[string]any // by key; an item too broken to read is an empty map, so that indices stay true
+	origins   Origins
+	problems  []Problem
+	unread    bool // the source could not be read as a whole, so what it lacks is not known
+}
+
+func newLayer() *layer {
+	return &layer{values: map[string]any{}, origins: Origins{}}
+}
+
+// fail notes a fault; value nil is a fault without a value to show.
+func (l *layer) fail(at Origin, key string, value *string, f *fault) {
+	p := Problem{
+		Where: at.String(), Key: key,
+		What: f.what, Allowed: f.allowed, Suggest: f.suggest,
+		line: at.Line,
+	}
+	if value != nil {
+		p.Value, p.Valued = *value, true
+	}
+	l.problems = append(l.problems, p)
+}
+
+// take reads one scalar from its text and keeps it, or notes what is wrong.
+func (l *layer) take(f field, text string, at Origin, s Supported) {
+	value, bad := parse(f, text)
+	if bad == nil {
+		bad = check(f, value, s)
+	}
+	if bad != nil {
+		l.fail(at, f.path, &text, bad)
+		return
+	}
+	l.values[f.path] = value
+	l.origins[f.path] = at
+}
+
+// failed says whether something was wrong with key, with a part of it or with
+// something it is part of: what is then found wrong with the rest is a consequence.
+func failed(problems []Problem, key string) bool {
+	for _, p := range problems {
+		if p.Key != "" && (p.Key == key || within(p.Key, key) || within(key, p.Key)) {
+			return true
+		}
+	}
+	return false
+}
+
+// within says whether key lies below section: "log.format" below "log".
+func within(key, section string) bool {
+	rest, ok := strings.CutPrefix(key, section)
+	return ok && rest != "" && (rest[0] == '.' || rest[0] == '[')
+}

@@ -1,0 +1,59 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// loops refuses listeners that would dial themselves, directly or by way of
+// others: one connection would become as many as there are ports.
+func (v *validator) loops() {
+	next := make([]int, len(v.Listeners)) // the listener that an upstream leads to, or -1
+	for i, l := range v.Listeners {
+		next[i] = v.leadsTo(l)
+	}
+	told := make([]bool, len(next))
+	for i := range next {
+		if way := circle(next, i); way != nil && !told[i] {
+			names := make([]string, len(way))
+			for k, j := range way {
+				told[j] = true
+				names[k] = v.Listeners[j].Name
+			}
+			what := "is this listener itself, so that it would dial itself without end"
+			if len(way) > 2 {
+				what = fmt.Sprintf("leads back to this listener (%s)", strings.Join(names, " → "))
+			}
+			v.fail(listenerPath(i, "upstream"), &v.Listeners[i].Upstream, &fault{what: what})
+		}
+	}
+}
+
+func (v *validator) leadsTo(l Listener) int {
+	if l.Mode != ModeForward {
+		return -1
+	}
+	up, bad := parseUpstream(l.Upstream)
+	if bad != nil {
+		return -1
+	}
+	for j, other := range v.Listeners {
+		if a, bad := parseListen(other.Address); bad == nil && other.Address != "" && up.reaches(a) {
+			return j
+		}
+	}
+	return -1
+}
+
+// circle follows next from start and returns the way back to it, start at both
+// ends, or nil. Each listener has one upstream, so len(next) steps are enough.
+func circle(next []int, start int) []int {
+	way := []int{start}
+	for i := next[start]; i >= 0 && len(way) <= len(next); i = next[i] {
+		way = append(way, i)
+		if i == start {
+			return way
+		}
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package config
+
+import "strconv"
+
+// OriginKind is the kind of source a value came from.
+type OriginKind int
+
+// Kinds of sources, in rising precedence. The zero value means not set.
+const (
+	FromDefault OriginKind = iota + 1
+	FromFile
+	FromEnv
+	FromFlag
+)
+
+// Origin is the place a value came from.
+type Origin struct {
+	Kind OriginKind
+	Name string // file path, variable name or flag name; empty for a default
+	Line int    // in the file, from 1
+}
+
+// String is "default", "FILE:LINE", "env NAME" or "flag --NAME".
+func (o Origin) String() string {
+	switch o.Kind {
+	case FromFile:
+		return o.Name + ":" + strconv.Itoa(o.Line)
+	case FromEnv:
+		return "env " + o.Name
+	case FromFlag:
+		return "flag --" + o.Name
+	}
+	return "default"
+}
+
+// Origins holds an Origin for each key that was given, by its path
+// ("timeouts.connect", "listeners[0].address").
+type Origins map[string]Origin
+
+// Of returns the origin of a key: the default when no source gave it.
+func (o Origins) Of(key string) Origin {
+	if origin, ok := o[key]; ok {
+		return origin
+	}
+	return Origin{Kind: FromDefault}
+}

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// Validate checks a configuration that was made by hand or has been changed;
+// Load has done it already. s is what the program can do, as a rule Built().
+// The error, if any, is an *Error with every mistake.
+func (c *Config) Validate(s Supported) error {
+	return asError(validate(c, nil, s, nil))
+}
+
+// validate leaves out keys in which earlier problems were found.
+func validate(c *Config, origins Origins, s Supported, earlier []Problem) []Problem {
+	v := validator{Config: c, origins: origins, supported: s, problems: append([]Problem{}, earlier...)}
+	for _, sc := range scalars(c) {
+		v.check(sc.path, sc.field, sc.value)
+	}
+	for i := range c.Listeners {
+		for _, f := range listenerFields() {
+			v.check(listenerPath(i, f.key), f, reflect.ValueOf(c.Listeners[i]).Field(f.index))
+		}
+		v.required(i)
+	}
+	v.names()
+	v.addresses()
+	v.loops()
+	return v.problems[len(earlier):]
+}
+
+type validator struct {
+	*Config
+	origins   Origins
+	supported Supported
+	problems  []Problem
+}
+
+// check applies the rules for one value by itself.
+func (v *validator) check(path string, f field, value reflect.Value) {
+	if failed(v.problems, path) {
+		return
+	}
+	plain := plainValue(value)
+	if bad := check(f, plain, v.supported); bad != nil {
+		text := plainText(plain)
+		v.fail(path, &text, bad)
+	}
+}
+
+func (v *validator) fail(path string, value *string, f *fault) {
+	p := Problem{Key: path, What: f.what, Allowed: f.allowed, Suggest: f.suggest}
+	if value != nil {
+		p.Value, p.Valued = *value, true
+	}
+	at, ok := v.origins[path]
+	if !ok { // a key that is missing: where its listener begins
+		var i int
+		if n, _ := fmt.Sscanf(path, "listeners[%d]", &i); n == 1 {
+			at, ok = v.origins[fmt.Sprintf("listeners[%d]", i)]
+		}
+	}
+	if ok {
+		p.Where, p.line = at.String(), at.Line
+	}
+	v.problems = append(v.problems, p)
+}
+
+// required checks which addresses a listener of its mode must have.
+func (v *validator) required(i int) {
+	l := v.Listeners[i]
+	if path := listenerPath(i, "address"); l.Address == "" && !failed(v.problems, path) {
+		v.fail(path, nil, &fault{what: "is missing", allowed: allowed(field{path: "listeners[].address"})})
+	}
+	if failed(v.problems, listenerPath(i, "mode")) {
+		return // what the upstream must be depends on it
+	}
+	path := listenerPath(i, "upstream")
+	switch {
+	case failed(v.problems, path):
+	case l.Mode == ModeForward && l.Upstream == "":
+		v.fail(path, nil, &fault{what: "is missing, and mode forward has nowhere to dial", allowed: allowed(field{path: "listeners[].upstream"})})
+	case l.Mode != ModeForward && l.Upstream != "":
+		v.fail(path, &l.Upstream, &fault{what: fmt.Sprintf("has no use in mode %s, which dials where the client meant to go", l.Mode), allowed: "mode forward, or no upstream"})
+	}
+}
+
+func (v *validator) names() {
+	first := map[string]int{}
+	for i, l := range v.Listeners {
+		if l.Name == "" {
+			continue
+		}
+		if j, taken := first[l.Name]; taken {
+			v.fail(listenerPath(i, "name"), &l.Name, &fault{what: fmt.Sprintf("is the name of listeners[%d] already", j)})
+			continue
+		}
+		first[l.Name] = i
+	}
+}
+
+// bound is an address this configuration wants to listen on.
+type bound struct {
+	path, text string
+	addr       listenAddr
+}
+
+// addresses refuses two listeners on one address: the second bind would fail,
+// or, with SO_REUSEPORT, take half of the other's connections.
+func (v *validator) addresses() {
+	var all []bound
+	add := func(path, text string) {
+		if text == "" || failed(v.problems, path) {
+			return
+		}
+		if a, bad := parseListen(text); bad == nil {
+			all = append(all, bound{path, text, a})
+		}
+	}
+	for i, l := range v.Listeners {
+		add(listenerPath(i, "address"), l.Address)
+	}
+	add("admin.address", v.Admin.Address)
+	for i, b := range all {
+		for _, a := range all[:i] {
+			if a.addr.overlaps(b.addr) {
+				v.fail(b.path, &b.text, &fault{what: fmt.Sprintf("is taken by %s (%s)", a.path, a.text)})
+				break
+			}
+		}
+	}
+}
