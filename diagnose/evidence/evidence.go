@@ -45,6 +45,7 @@ func (l Leg) String() string {
 // Evidence is all that is known of one connection.
 type Evidence struct {
 	Client, Server netip.AddrPort // the far ends; invalid when never known (an upstream that was not dialled)
+	OwnDown, OwnUp netip.AddrPort // our ends of the two legs; invalid likewise
 	Observations   []Observation  // in order of time; equal times have no order
 	Coverage       Coverage
 }

@@ -65,7 +65,8 @@ func (l *loop) summarise(p *pair) {
 
 // Evidence puts the story into the engine's words. Sources other than sockets are the caller's to add.
 func (e *Ended) Evidence() *evidence.Evidence {
-	ev := &evidence.Evidence{Client: e.Downstream.Remote, Server: e.Upstream.Remote}
+	ev := &evidence.Evidence{Client: e.Downstream.Remote, Server: e.Upstream.Remote,
+		OwnDown: e.Downstream.Local, OwnUp: e.Upstream.Local}
 	ev.Coverage.Sockets = evidence.Watched
 	add := func(at int64, leg evidence.Leg, what evidence.What) {
 		ev.Observations = append(ev.Observations, evidence.Observation{At: time.Duration(at - e.accepted), Leg: leg, What: what})
