@@ -253,8 +253,8 @@ func (c *Case) who() string {
 	return "whyreset"
 }
 
-// lost is what the ended leg's far kernel had not acknowledged, plus what never left us.
-func (c *Case) lost() uint64 {
+// Lost is what the ended leg's far kernel had not acknowledged, plus what never left us.
+func (c *Case) Lost() uint64 {
 	n := uint64(0)
 	if s := c.Snap[c.Leg]; s != nil {
 		n += uint64(s.Outstanding)

@@ -117,6 +117,9 @@ var Families = [][]string{
 	{"connect_timeout"},
 }
 
+// say fills in a sentence.
+func say(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
 func saw(format string, args ...any) Cite {
 	return Cite{Source: evidence.Sockets, Says: fmt.Sprintf(format, args...)}
 }

@@ -1,0 +1,34 @@
+package cause
+
+import "whyreset/diagnose/evidence"
+
+var _ = register(Cause{
+	ID:      "clean_close",
+	Origin:  Application,
+	Title:   "closed in order",
+	Text:    "Both sides ended their direction with a FIN and nothing was left unanswered or undelivered. This is how connections are meant to end.",
+	Advice:  []string{"Nothing to do"},
+	Alike:   []Alike{{"closed_unanswered", "There the client's last bytes had no answer"}, {"idle_close", "There a long silence came before"}},
+	HAProxy: "--", Envoy: "Normal",
+	Rule: func(c *Case) Finding {
+		if !c.isFIN() || !c.Connected {
+			return Finding{}
+		}
+		f := Finding{
+			Strength: Conclusive,
+			Sentence: say("%s closed the connection in order", c.who()),
+			For:      []Cite{saw("a FIN from %s and no error on either side", legName(c.Leg))},
+		}
+		if c.Leg == evidence.Upstream && c.clientSpokeLast() {
+			f.Strength = Possible // the client had asked for something, or said farewell
+		}
+		return f
+	},
+})
+
+func legName(l evidence.Leg) string {
+	if l == evidence.Upstream {
+		return "the upstream"
+	}
+	return "the client"
+}

@@ -1,0 +1,51 @@
+package cause
+
+import "whyreset/diagnose/evidence"
+
+var _ = register(Cause{
+	ID:     "connect_timeout",
+	Origin: Network,
+	Title:  "the connection was never answered",
+	Text: "Our SYN was sent again and again, and nothing came back. A rule drops it silently, the host is dead or its address belongs to nobody, " +
+		"the answer is lost on its way back, or the service's accept queue is full, in which case Linux drops SYNs without a word.",
+	Advice: []string{
+		"Try from another place on the same network as the peer: if it works there, a filter between drops the packets",
+		"On the peer, look for a full accept queue: ss -ltn (Recv-Q beside Send-Q), nstat -az TcpExtListenOverflows",
+		"Check that the peer's host is up and that its way back leads here",
+	},
+	Alike: []Alike{
+		{"unreachable", "There a router says that there is no way"},
+		{"port_closed", "There the host answers with a reset"},
+	},
+	IETF: 14, HAProxy: "sC", Envoy: "UF",
+	Rule: func(c *Case) Finding {
+		if c.Connected || c.Leg != evidence.Upstream {
+			return Finding{}
+		}
+		ours := c.did(evidence.ConnectTimeout)
+		if !ours && c.errno() != evidence.ETIMEDOUT {
+			return Finding{}
+		}
+		f := Finding{
+			Strength: Likely,
+			Sentence: say("upstream %s never answered the connection attempt, for %s", c.Server, ms(c.End.At)),
+		}
+		if ours {
+			f.For = append(f.For, did("gave up after %s, by our connect timeout (timeouts.connect)", ms(c.End.At)))
+		} else {
+			f.For = append(f.For, saw("connect failed with ETIMEDOUT after %s: the kernel's own limit", ms(c.End.At)))
+		}
+		s := c.Snap[evidence.Upstream]
+		switch {
+		case !ours:
+			f.Strength = Conclusive
+		case s != nil && s.TotalRetrans > 0:
+			f.Strength = Conclusive
+			f.For = append(f.For, saw("the SYN was sent again %d times", s.TotalRetrans))
+		default:
+			f.Against = append(f.Against, saw("the SYN was sent only once: the answer may just have been slow"))
+			f.Settle = []string{"a longer timeouts.connect"}
+		}
+		return f
+	},
+})

@@ -1,0 +1,46 @@
+package cause
+
+import "whyreset/diagnose/evidence"
+
+var _ = register(Cause{
+	ID:     "path_silent",
+	Origin: Network,
+	Title:  "our data was never acknowledged",
+	Text: "Bytes were sent again and again and no acknowledgement came, until the kernel gave up. The peer's host is dead or cut off, a filter on the way began to drop in silence, " +
+		"or a NAT box or load balancer forgot the connection and drops what it does not know.",
+	Advice: []string{
+		"Compare the silence before with the idle timeouts of firewalls, NAT boxes and cloud load balancers on the way",
+		"Capture at the peer: do the retransmissions arrive there?",
+		"To hear of it sooner, set timeouts.user (TCP_USER_TIMEOUT); to keep such boxes from forgetting, enable keepalive on either end",
+	},
+	Alike: []Alike{
+		{"peer_not_reading", "There the peer acknowledges, with a shut window"},
+		{"keepalive_unanswered", "There nothing was outstanding but a keepalive probe"},
+		{"unreachable", "There a router says that there is no way"},
+	},
+	IETF: 11, HAProxy: "sD", Envoy: "LocalReset",
+	Rule: func(c *Case) Finding {
+		s := c.Snap[c.Leg]
+		if !c.timedOut() || s == nil || s.Outstanding == 0 || c.zeroWindow() {
+			return Finding{}
+		}
+		return Finding{
+			Strength: Conclusive,
+			Sentence: say("%s of ours to %s were never acknowledged; the kernel gave up after %s", size(uint64(s.Outstanding)), c.who(), ms(s.LastAckRecv)),
+			For: []Cite{
+				saw("ETIMEDOUT with %s unacknowledged, %d segments sent again in all", size(uint64(s.Outstanding)), s.TotalRetrans),
+				saw("the last acknowledgement came %s before", ms(s.LastAckRecv)),
+			},
+			Against: []Cite{saw("a rule of this host that drops in silence would look the same")},
+		}
+	},
+})
+
+// timedOut says that an established leg ended by the kernel's own patience.
+func (c *Case) timedOut() bool { return c.established() && c.errno() == evidence.ETIMEDOUT }
+
+// zeroWindow says that the peer had announced no room and was still there to say so.
+func (c *Case) zeroWindow() bool {
+	s := c.Snap[c.Leg]
+	return s != nil && s.SndWnd == 0 && s.Outstanding > 0
+}

@@ -1,0 +1,53 @@
+package cause
+
+var _ = register(Cause{
+	ID:     "write_after_close",
+	Origin: Application,
+	Title:  "the peer had closed, and more bytes were sent to it",
+	Text: "The peer ended the connection with a FIN. What was sent to it afterwards, or was on its way already, met a closed socket, " +
+		"and its kernel answered with a reset. The usual story is the keep-alive race: a server closes an idle connection in the very moment in which the client uses it again. " +
+		"The other is a client that takes the FIN for a half-close and goes on sending.",
+	Advice: []string{
+		"Let the side that reuses connections give up first: set the client's idle timeout shorter than the server's keep-alive timeout",
+		"Let the client retry once on a fresh connection when a reused one ends before any answer",
+		"If the client sends on after the server's FIN on purpose, the server must not close but shut down its own direction only",
+	},
+	Alike: []Alike{
+		{"app_close_unread", "There the peer closes with bytes unread that had reached it before"},
+		{"stale_connection", "There no FIN came"},
+	},
+	IETF: 3, HAProxy: "SD, CD", Envoy: "RemoteReset",
+	Rule: func(c *Case) Finding {
+		fin, seen := c.finAt()
+		if !seen || !c.reset() || c.out() == 0 || c.unacked() <= 0 {
+			return Finding{}
+		}
+		last := c.transfer(c.Leg).LastOut
+		f := Finding{
+			Strength: Likely,
+			Sentence: say("%s had closed the connection, and bytes sent to it %s after its FIN were answered with a reset", c.who(), ms(last-fin)),
+			For: []Cite{
+				saw("a FIN at %s, then a reset at %s (%s: the kernel's word for that order)", ms(fin), ms(c.End.At), c.errno()),
+				c.citeUnacked(),
+			},
+			Settle: []string{"the reset's own header (evidence.packets)"},
+		}
+		first := c.firstOutAfter(fin)
+		switch {
+		case last > fin && c.End.At-first <= c.answerTime():
+			f.For = append(f.For, saw("the reset came %s after the first bytes behind the FIN, as an answer would", ms(c.End.At-first)))
+		case last > fin:
+			f.Strength = Possible
+			f.Against = []Cite{saw("it had taken bytes behind its FIN for %s before", ms(c.End.At-first))}
+		case fin-last > c.answerTime() || c.windowShut():
+			return Finding{}
+		default:
+			f.Sentence = say("%s closed the connection while our last bytes were on their way, and answered them with a reset", c.who())
+			if c.quietBefore() < staleAfter {
+				f.Strength = Possible
+				f.Against = []Cite{saw("it may as well have closed with bytes unread that had reached it before")}
+			}
+		}
+		return f
+	},
+})

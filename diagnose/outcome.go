@@ -1,0 +1,112 @@
+package diagnose
+
+import (
+	"time"
+
+	"whyreset/diagnose/cause"
+	"whyreset/diagnose/evidence"
+)
+
+// sideOf is the leg of the ending that is explained; what we did ourselves is nobody's.
+func sideOf(c *cause.Case) Side {
+	if a, ours := c.End.What.(evidence.Action); ours && a != evidence.ConnectTimeout {
+		return SideProxy
+	}
+	switch c.Leg {
+	case evidence.Upstream:
+		return SideUpstream
+	case evidence.Downstream:
+		return SideDownstream
+	}
+	return SideUnknown
+}
+
+func actionOf(c *cause.Case, id string) Action {
+	switch id {
+	case "port_closed", "icmp_reject":
+		if !c.Connected {
+			return Refused
+		}
+	case "firewall_reject", "local_firewall", "proxy_limit":
+		if !c.Connected && c.Leg == evidence.Upstream {
+			return Refused
+		}
+	case "unreachable":
+		return Unreachable
+	case "connect_timeout", "path_silent", "peer_not_reading", "keepalive_unanswered":
+		return TimedOut
+	}
+	switch w := c.End.What.(type) {
+	case evidence.Socket:
+		if w.Saw == evidence.FIN {
+			return Closed
+		}
+	case evidence.Action:
+		if w == evidence.IdleTimeout {
+			return Closed
+		}
+		if w == evidence.Refused || w == evidence.Limit || w == evidence.ResolveFailed {
+			return Refused
+		}
+	}
+	return Reset
+}
+
+// harmless causes hurt nobody, whatever the numbers say.
+var harmless = map[string]bool{"clean_close": true, "idle_close": true, "probe": true, "late_reset": true, "ignored_reset": true}
+
+// uploading is how recent the client's last byte must be for it to count as still sending.
+const uploading = time.Second
+
+// bulk is more than what a request without a body is made of.
+const bulk = 64 << 10
+
+// impactOf says what the end cost. It goes by who was owed something when it came: the client an answer,
+// or the rest of one; the server the rest of what the client sent.
+func impactOf(c *cause.Case, id string) Impact {
+	switch {
+	case harmless[id]:
+		return NoImpact
+	case c.End.What == nil:
+		return UnknownImpact
+	case id == "client_left" && c.Down.In == 0:
+		return NoImpact // it wanted nothing yet
+	case !c.Connected:
+		return RequestUnanswered
+	}
+	lost := c.Lost()
+	switch c.Phase {
+	case cause.Outstanding:
+		if c.Leg != evidence.Downstream && lost > 0 && c.Down.In > bulk && c.End.At-c.Down.LastIn <= uploading {
+			return UploadCut
+		}
+		if c.Leg == evidence.Downstream && c.Down.In > bulk && c.Up.In == 0 {
+			return UploadCut
+		}
+		return RequestUnanswered
+	case cause.Responding:
+		if c.Leg == evidence.Downstream && lost == 0 {
+			return NoImpact // all that had come for it was delivered before it left
+		}
+		return AnswerCut
+	case cause.HalfClosed:
+		switch {
+		case c.FIN[evidence.Downstream] != nil && c.Leg != evidence.Downstream:
+			return AnswerCut // the client had asked and was listening
+		case lost > 0 && c.Down.In > bulk:
+			return UploadCut
+		case lost > 0:
+			return RequestUnanswered
+		}
+		return NoImpact
+	case cause.NoData:
+		if c.Leg == evidence.Downstream {
+			return NoImpact
+		}
+		return UnknownImpact // whether the client wanted something is not known
+	}
+	if lost > 0 {
+		return RequestUnanswered
+	}
+	return NoImpact
+}
