@@ -69,6 +69,27 @@ func (s *session) waitUnread(n int) error {
 	}
 }
 
+// WaitGone does nothing until the kernel has given the connection up, as a reset makes it, and takes no notice of how: an
+// error stays for the step that comes next.
+func WaitGone() Step {
+	return Step{"wait until gone", func(s *session) { s.trouble(s.waitGone()) }}
+}
+
+func (s *session) waitGone() error {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if over, err := gone(s.conn); over || err != nil {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-s.ctx.Done():
+			return fmt.Errorf("the connection is still there: %w", s.ctx.Err())
+		}
+	}
+}
+
 // CloseWrite ends what this side sends with a FIN.
 func CloseWrite() Step {
 	return Step{"close write", func(s *session) {

@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"fmt"
+	"time"
 )
 
 // chunk is the most that one Read or Write call is given.
@@ -116,4 +117,21 @@ func (s *session) send(b []byte) {
 		s.writeEnded = true
 		s.out.WriteErr = err
 	}
+}
+
+// WriteUntilCut sends the pattern on, a byte each millisecond, until that fails: so the writer is certain to learn of a
+// reset that answers its bytes.
+func WriteUntilCut() Step {
+	return Step{"write until cut", func(s *session) {
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
+		for !s.over(&s.writeEnded) {
+			s.write(1)
+			select {
+			case <-ticker.C:
+			case <-s.ctx.Done():
+				return
+			}
+		}
+	}}
 }

@@ -1,0 +1,57 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Backlog sets how many connections that nobody has accepted the listener holds, and one more; the SYNs of others are
+// dropped until there is room (tcp_conn_request).
+func Backlog(ln net.Listener, n int) error {
+	return control(ln, func(fd int) error { return os.NewSyscallError("listen", unix.Listen(fd, n)) })
+}
+
+// WaitQueued waits until n connections are there for the listener to accept.
+func WaitQueued(ctx context.Context, ln net.Listener, n int) error {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for {
+		var got uint32
+		err := control(ln, func(fd int) error {
+			info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err == nil {
+				got = info.Unacked // of a listener tcp_get_info gives sk_ack_backlog there
+			}
+			return os.NewSyscallError("getsockopt TCP_INFO", err)
+		})
+		if err != nil || int(got) >= n {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d connections to be accepted, waited for %d: %w", got, n, ctx.Err())
+		}
+	}
+}
+
+func control(ln net.Listener, fn func(fd int) error) error {
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok {
+		return fmt.Errorf("a %T is not a TCP listener", ln)
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var callErr error
+	if err := raw.Control(func(fd uintptr) { callErr = fn(int(fd)) }); err != nil {
+		return err
+	}
+	return callErr
+}

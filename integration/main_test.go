@@ -1,0 +1,32 @@
+// Package integration holds what takes the whole program to show: that each cause, brought about for real, is found.
+//
+// It has no code but tests. Hosts, firewalls and scripted peers come from package lab, the ways to end a connection from
+// package scenario.
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"whyreset/integration/lab"
+	"whyreset/integration/scenario"
+)
+
+// partVar names the part that this program is to play instead of running tests.
+const partVar = "WHYRESET_INTEGRATION_PART"
+
+func TestMain(m *testing.M) {
+	if part := os.Getenv(partVar); part != "" {
+		os.Unsetenv(partVar)
+		os.Exit(scenario.Part(part, startProxy))
+	}
+	os.Exit(lab.Main(m.Run))
+}
+
+// program runs this program once more, to play a part.
+func program(part string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), partVar+"="+part)
+	return cmd
+}

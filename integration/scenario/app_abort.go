@@ -1,0 +1,48 @@
+package scenario
+
+import (
+	"context"
+
+	"whyreset/diagnose"
+	"whyreset/integration/lab"
+)
+
+func init() {
+	register(Scenario{
+		ID: "server-resets", Cause: "app_abort", Side: diagnose.SideUpstream,
+		Story: "The server reads the request and, instead of answering, aborts the connection (SO_LINGER 0).",
+		Run: talk(
+			steps(lab.Read(100), lab.Reset()),
+			steps(lab.Write(100), lab.ReadAll())),
+	})
+	register(Scenario{
+		ID: "server-resets-answering", Cause: "app_abort", Side: diagnose.SideUpstream,
+		Story: "The server aborts in the middle of its answer.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			received := make(chan struct{})
+			return e.Talk(ctx,
+				steps(lab.Read(100), lab.Write(10_000), lab.Wait(received), lab.Reset()),
+				steps(lab.Write(100), lab.Read(10_000), tell(received), lab.ReadAll()))
+		},
+	})
+	register(Scenario{
+		ID: "client-resets", Cause: "app_abort", Side: diagnose.SideDownstream,
+		Story: "The client sends its request and, instead of waiting for the answer, aborts the connection (SO_LINGER 0).",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			received := make(chan struct{})
+			return e.Talk(ctx,
+				steps(lab.Read(100), tell(received), lab.ReadAll()),
+				steps(lab.Write(100), lab.Wait(received), lab.Reset()))
+		},
+	})
+	register(Scenario{
+		ID: "client-resets-uploading", Cause: "app_abort", Side: diagnose.SideDownstream,
+		Story: "The client aborts in the middle of its upload.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			received := make(chan struct{})
+			return e.Talk(ctx,
+				steps(lab.Read(1_000_000), tell(received), lab.ReadAll()),
+				steps(lab.Write(1_000_000), lab.Wait(received), lab.Reset()))
+		},
+	})
+}

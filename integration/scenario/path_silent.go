@@ -1,0 +1,56 @@
+package scenario
+
+import (
+	"context"
+	"time"
+
+	"whyreset/diagnose"
+	"whyreset/integration/lab"
+)
+
+func init() {
+	register(Scenario{
+		ID: "drop-later", Cause: "path_silent", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT},
+		Story: "A firewall between is given a new rule, and drops every packet of the connection until the kernel gives up.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			if err := e.Net.Client.Sysctl("net.ipv4.tcp_retries2", "1"); err != nil {
+				return Outcome{}, err
+			}
+			return e.talkUntilRule(ctx, dropUpstream(e))
+		},
+	})
+	register(Scenario{
+		ID: "drop-later-user-timeout", Cause: "path_silent", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Ours: true,
+		Story: "A firewall between is given a new rule, and drops every packet of the connection until the proxy's timeouts.user is over.",
+		Proxy: Settings{User: 300 * time.Millisecond},
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			return e.talkUntilRule(ctx, dropUpstream(e))
+		},
+	})
+	register(Scenario{
+		ID: "drop-answer", Cause: "path_silent", Side: diagnose.SideDownstream, Needs: []lab.Feature{lab.NFT}, NearServer: true,
+		Story: "A firewall between client and proxy is given a new rule, and drops every packet of the connection until the kernel gives up.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			if err := e.Net.Server.Sysctl("net.ipv4.tcp_retries2", "1"); err != nil {
+				return Outcome{}, err
+			}
+			l, err := e.Open()
+			if err != nil {
+				return Outcome{}, err
+			}
+			drop := func() error {
+				return e.Net.Router.NFT(rule("forward", "tcp sport %d drop", l.To.Port()))
+			}
+			ended := make(chan struct{})
+			return l.Talk(ctx,
+				steps(lab.Read(100), lab.Write(100), lab.Read(100), do("new rule", drop), lab.Write(100), lab.ReadAll(), tell(ended)),
+				steps(lab.Write(100), lab.Read(100), lab.Write(100), lab.Wait(ended)))
+		},
+	})
+}
+
+func dropUpstream(e *Env) func(*Line) error {
+	return func(l *Line) error {
+		return e.Net.Router.NFT(rule("forward", "tcp dport %d drop", l.Upstream.Port()))
+	}
+}

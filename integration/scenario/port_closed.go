@@ -1,0 +1,23 @@
+package scenario
+
+import (
+	"context"
+
+	"whyreset/diagnose"
+	"whyreset/integration/lab"
+)
+
+func init() {
+	register(Scenario{
+		ID: "closed-port", Cause: "port_closed", Side: diagnose.SideUpstream,
+		Story: "Nothing listens on the server's port.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			l, err := e.Open()
+			if err != nil {
+				return Outcome{}, err
+			}
+			l.Listener.Close()
+			return e.Client(ctx, l.To, lab.Write(100), lab.ReadAll()), nil
+		},
+	})
+}

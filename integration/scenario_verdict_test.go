@@ -1,0 +1,146 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"whyreset/diagnose"
+	"whyreset/diagnose/cause"
+	"whyreset/integration/lab"
+	"whyreset/integration/scenario"
+)
+
+// atOnce is how many scenarios are played at a time. They wait more than they work.
+const atOnce = 8
+
+// play is one scenario in one place, and what came of it.
+type play struct {
+	scenario scenario.Scenario
+	place    scenario.Place
+	skip     string
+	result   scenario.Result
+	err      error
+}
+
+func (p *play) name() string { return p.scenario.ID + "/" + p.place.String() }
+
+// playAll plays every scenario everywhere. It is done once for all tests.
+var playAll = sync.OnceValue(func() []*play {
+	var plays []*play
+	for _, s := range scenario.All() {
+		for _, p := range s.Places() {
+			plays = append(plays, &play{scenario: s, place: p})
+		}
+	}
+	free := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for _, p := range plays {
+		if p.skip, p.err = missing(p.scenario, p.place); p.skip != "" || p.err != nil {
+			continue
+		}
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			p.result, p.err = scenario.Play(context.Background(), p.scenario, p.place, program)
+		})
+	}
+	all.Wait()
+	return plays
+})
+
+func missing(s scenario.Scenario, p scenario.Place) (skip string, err error) {
+	if s.Proxy.Connections > 0 {
+		return "the relay alone has no limits", nil
+	}
+	needs := s.Needs
+	if p.Hosts {
+		needs = append([]lab.Feature{lab.Netns}, needs...)
+	}
+	return lab.Need(needs...)
+}
+
+// faults are what is wrong with a verdict on a connection whose truth is known, judged by what sockets can show.
+func faults(s scenario.Scenario, v diagnose.Verdict) []string {
+	var all []string
+	if scenario.Overconfident(s.Cause, v) {
+		all = append(all, fmt.Sprintf("cause: got %s, conclusive, want %s", v.Cause, s.Cause))
+	}
+	if v.Side != s.Side {
+		all = append(all, fmt.Sprintf("side: got %s, want %s", v.Side, s.Side))
+	}
+	if s.Shown == nil && !scenario.Right(s.Cause, v) {
+		all = append(all, fmt.Sprintf("cause: got %s or one of %q, want %s", v.Cause, v.Alternatives, s.Cause))
+	}
+	return all
+}
+
+func TestScenarioVerdictsBySockets(t *testing.T) {
+	var table strings.Builder
+	var sharp [cause.Conclusive + 1]struct{ all, right int }
+	judged := 0
+	for _, p := range playAll() {
+		t.Run(p.name(), func(t *testing.T) {
+			if p.skip != "" {
+				t.Skip(p.skip)
+			}
+			if p.err != nil {
+				t.Fatal(p.err)
+			}
+			v := p.result.Verdict()
+			wrong := faults(p.scenario, v)
+			for _, fault := range wrong {
+				t.Error(fault)
+			}
+			if wrong != nil {
+				t.Logf("%s (%s)\nclient: %v %v\nserver: %v\n%s", v.Sentence, v.Confidence, p.result.Outcome.Client, p.result.Outcome.DialErr,
+					p.result.Outcome.Server, strings.Join(p.result.Report.Evidence, "\n"))
+			}
+			note := ""
+			if p.scenario.Shown != nil {
+				note = fmt.Sprintf("  (shown by %v only)", p.scenario.Shown)
+			}
+			fmt.Fprintf(&table, "%-44s %-22s %-22s %-10s %-10s %v%s\n", p.name(), p.scenario.Cause, v.Cause, v.Confidence, v.Side, v.Alternatives, note)
+			if p.scenario.Shown == nil {
+				judged++
+				sharp[v.Confidence].all++
+				if v.Cause == p.scenario.Cause {
+					sharp[v.Confidence].right++
+				}
+			}
+		})
+	}
+	t.Logf("scenario, truth, verdict by sockets alone:\n%s", &table)
+	for s := cause.Possible; s <= cause.Conclusive; s++ {
+		t.Logf("%s: %d of %d, first cause right in %d", s, sharp[s].all, judged, sharp[s].right)
+	}
+	if likely := sharp[cause.Likely]; 10*likely.right < 9*likely.all {
+		t.Errorf("likely: right in %d of %d, want nine of ten", likely.right, likely.all)
+	}
+}
+
+// An engine that answers every reset with the same family is no answer, and must not pass.
+func TestScenariosTellAHedge(t *testing.T) {
+	resets := map[string]bool{} // causes that a reset was the truth of, and whether the hedge got away with it
+	for _, p := range playAll() {
+		if p.skip != "" || p.err != nil || p.scenario.Shown != nil {
+			continue
+		}
+		v := p.result.Verdict()
+		if v.Action != diagnose.Reset {
+			continue
+		}
+		v.Cause, v.Confidence, v.Alternatives = "app_abort", cause.Possible, []string{"app_close_unread"}
+		resets[p.scenario.Cause] = faults(p.scenario, v) == nil
+	}
+	for truth, passed := range resets {
+		if want := truth == "app_abort" || truth == "app_close_unread"; passed != want {
+			t.Errorf("%s: the hedge passes: %v, want %v", truth, passed, want)
+		}
+	}
+	if len(resets) < 3 {
+		t.Errorf("got resets of %v only, want more causes", resets)
+	}
+}
