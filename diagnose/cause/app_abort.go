@@ -32,6 +32,10 @@ var _ = register(Cause{
 		if !c.near() {
 			f.Settle = []string{"the reset's own header (evidence.packets)"}
 		}
+		if c.FIN[c.Leg] != nil {
+			f.Against = []Cite{saw("it had ended its own direction first, as one does who closes in order")}
+			return f
+		}
 		if c.weSpokeLast() {
 			f.Against = []Cite{saw("closing with our last bytes unread sends the same reset")}
 			if c.FIN[c.Leg.Other()] == nil && !c.windowShut() {

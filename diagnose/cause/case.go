@@ -24,6 +24,11 @@ type Case struct {
 	Final       [3]evidence.Transfer // by leg: the last account
 	Snap        [3]*evidence.Snapshot
 	ICMP        *evidence.ICMP // of the connect phase
+
+	// What must be there for a verdict that rests on something not having happened: one observation that
+	// is missing must not turn a reset into a clean close, or a user into a health check.
+	Accounted bool // the final account of both legs
+	InOrder   bool // we closed both legs in order, passed no reset on, and no FIN that is not seen here
 }
 
 // Phase is what the connection was doing when it ended.
@@ -112,17 +117,30 @@ func failedConnect(o evidence.Observation) bool {
 }
 
 func (c *Case) readState(end int) {
+	var accounts, fins, passed [3]bool
+	closed, reset := false, false
 	for i, o := range c.Observations {
 		switch w := o.What.(type) {
 		case evidence.Socket:
 			switch {
 			case w.Saw == evidence.Connected && o.Leg == evidence.Upstream:
 				c.Connected, c.ConnectedAt = true, o.At
-			case w.Saw == evidence.FIN && i <= end:
-				at := o.At
-				c.FIN[o.Leg] = &at
+			case w.Saw == evidence.FIN:
+				fins[o.Leg] = true
+				if at := o.At; i <= end {
+					c.FIN[o.Leg] = &at
+				}
 			}
+			// Whatever a leg's read or write has told, it was connected.
+			if o.Leg == evidence.Upstream && w.Call != evidence.Connect {
+				c.Connected = true
+			}
+		case evidence.Action:
+			closed = closed || w == evidence.Closed
+			reset = reset || w == evidence.PassedReset
+			passed[o.Leg.Other()] = passed[o.Leg.Other()] || w == evidence.PassedFIN
 		case evidence.Transfer:
+			accounts[o.Leg] = true
 			c.Final[o.Leg] = w
 			if end >= 0 && o.At <= c.Observations[end].At {
 				c.setTransfer(o.Leg, w)
@@ -132,6 +150,14 @@ func (c *Case) readState(end int) {
 		case evidence.ICMP:
 			c.ICMP = &w
 		}
+	}
+	c.Accounted = accounts[evidence.Downstream] && accounts[evidence.Upstream]
+	c.InOrder = closed && !reset
+	for leg := range passed {
+		c.InOrder = c.InOrder && (fins[leg] || !passed[leg])
+	}
+	if t := c.Final[evidence.Upstream]; t.In > 0 || t.Out > 0 {
+		c.Connected = true
 	}
 	if end < 0 {
 		return

@@ -15,7 +15,7 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		f := Finding{
-			Strength: Conclusive,
+			Strength: c.inOrder(),
 			Sentence: say("%s closed the connection in order", c.who()),
 			For:      []Cite{saw("a FIN from %s and no error on either side", legName(c.Leg))},
 		}
@@ -25,6 +25,15 @@ var _ = register(Cause{
 		return f
 	},
 })
+
+// inOrder is how sure an end without harm can be: wholly, when the account is complete and nothing was
+// reset afterwards.
+func (c *Case) inOrder() Strength {
+	if c.InOrder && c.Accounted {
+		return Conclusive
+	}
+	return Possible
+}
 
 func legName(l evidence.Leg) string {
 	if l == evidence.Upstream {

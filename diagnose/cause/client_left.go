@@ -17,10 +17,17 @@ var _ = register(Cause{
 		if c.Leg != evidence.Downstream || c.Connected || !(c.isFIN() || c.errno() != 0 && c.errno() != evidence.ECONNABORTED) {
 			return Finding{}
 		}
+		strength := Likely
+		if s := c.Snap[evidence.Upstream]; s != nil && s.State == synSent {
+			strength = Conclusive
+		}
 		return Finding{
-			Strength: Conclusive,
+			Strength: strength,
 			Sentence: say("client %s left after %s, while upstream %s had not answered yet", c.Client, ms(c.End.At), c.Server),
 			For:      []Cite{saw("a %s from the client before the upstream's handshake was complete", c.endWord())},
 		}
 	},
 })
+
+// synSent is TCP_SYN_SENT of include/net/tcp_states.h.
+const synSent = 2

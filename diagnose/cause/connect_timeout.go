@@ -23,7 +23,7 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		ours := c.did(evidence.ConnectTimeout)
-		if !ours && c.errno() != evidence.ETIMEDOUT {
+		if !ours && !c.connectFailed(evidence.ETIMEDOUT) {
 			return Finding{}
 		}
 		f := Finding{

@@ -25,7 +25,7 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		return Finding{
-			Strength: Conclusive,
+			Strength: c.inOrder(),
 			Sentence: say("%s closed the idle connection, %s after the last byte", c.who(), ms(c.Idle)),
 			For:      []Cite{saw("a FIN after %s without a byte either way", ms(c.Idle))},
 		}

@@ -25,7 +25,7 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		return Finding{
-			Strength: Conclusive,
+			Strength: Likely,
 			Sentence: say("%s of ours to %s were never acknowledged; the kernel gave up after %s", size(uint64(s.Outstanding)), c.who(), ms(s.LastAckRecv)),
 			For: []Cite{
 				saw("ETIMEDOUT with %s unacknowledged, %d segments sent again in all", size(uint64(s.Outstanding)), s.TotalRetrans),

@@ -40,5 +40,11 @@ var _ = register(Cause{
 
 // refused says that the upstream's handshake was answered with a no.
 func (c *Case) refused() bool {
-	return c.Leg == evidence.Upstream && !c.Connected && c.errno() == evidence.ECONNREFUSED
+	return c.Leg == evidence.Upstream && !c.Connected && c.connectFailed(evidence.ECONNREFUSED)
+}
+
+// connectFailed says that the ending is a connect that failed so.
+func (c *Case) connectFailed(e evidence.Errno) bool {
+	s, ok := c.End.What.(evidence.Socket)
+	return ok && s.Call == evidence.Connect && s.Saw == evidence.Error && s.Errno == e
 }

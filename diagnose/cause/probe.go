@@ -25,6 +25,8 @@ var _ = register(Cause{
 			For:      []Cite{saw("not a byte came from the client before its %s", c.endWord())},
 		}
 		switch {
+		case !c.Accounted:
+			f.Strength = Possible
 		case c.Up.In > greeting:
 			return Finding{} // it came for what the server sends unasked
 		case c.Up.In > 0:
