@@ -79,7 +79,7 @@ func faults(s scenario.Scenario, v diagnose.Verdict) []string {
 
 func TestScenarioVerdictsBySockets(t *testing.T) {
 	var table strings.Builder
-	var sharp [cause.Conclusive + 1]struct{ all, right int }
+	var sharp [cause.Conclusive + 1]struct{ all, first, right int }
 	judged := 0
 	for _, p := range playAll() {
 		t.Run(p.name(), func(t *testing.T) {
@@ -103,18 +103,19 @@ func TestScenarioVerdictsBySockets(t *testing.T) {
 				note = fmt.Sprintf("  (shown by %v only)", p.scenario.Shown)
 			}
 			fmt.Fprintf(&table, "%-44s %-22s %-22s %-10s %-10s %v%s\n", p.name(), p.scenario.Cause, v.Cause, v.Confidence, v.Side, v.Alternatives, note)
-			if p.scenario.Shown == nil {
-				judged++
-				sharp[v.Confidence].all++
-				if v.Cause == p.scenario.Cause {
-					sharp[v.Confidence].right++
-				}
+			judged++
+			sharp[v.Confidence].all++
+			if v.Cause == p.scenario.Cause {
+				sharp[v.Confidence].first++
+			}
+			if scenario.Right(p.scenario.Cause, v) {
+				sharp[v.Confidence].right++
 			}
 		})
 	}
 	t.Logf("scenario, truth, verdict by sockets alone:\n%s", &table)
 	for s := cause.Possible; s <= cause.Conclusive; s++ {
-		t.Logf("%s: %d of %d, first cause right in %d", s, sharp[s].all, judged, sharp[s].right)
+		t.Logf("%s: %d of %d; right in %d, its first cause in %d", s, sharp[s].all, judged, sharp[s].right, sharp[s].first)
 	}
 	if likely := sharp[cause.Likely]; 10*likely.right < 9*likely.all {
 		t.Errorf("likely: right in %d of %d, want nine of ten", likely.right, likely.all)

@@ -24,6 +24,6 @@
 // Where namespaces are refused, as in many containers, [Available] says at which step and what the likely cause is;
 // [Need] turns that into a skip, or into a failure where [RequireVar] asks for it.
 //
-// The lab returns errors and knows nothing of the testing package. It adds no delay to a path, and it is no sandbox: what
-// runs in a host sees the files and processes of the machine.
+// The lab returns errors and knows nothing of the testing package. It is no sandbox: what runs in a host sees the
+// files and processes of the machine.
 package lab

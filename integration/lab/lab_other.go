@@ -5,6 +5,7 @@ package lab
 import (
 	"errors"
 	"os/exec"
+	"time"
 )
 
 var errNotLinux = errors.New("the lab needs Linux")
@@ -25,6 +26,12 @@ func (*namespace) do(func() error) error { return errNotLinux }
 func (*namespace) start(*exec.Cmd) error { return errNotLinux }
 
 func (*namespace) close() error { return errNotLinux }
+
+type delayLine struct{}
+
+func newDelayLine(time.Duration) (*delayLine, error) { return nil, errNotLinux }
+
+func (*delayLine) close() error { return errNotLinux }
 
 func wire(*Net, Options) error { return errNotLinux }
 

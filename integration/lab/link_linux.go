@@ -27,15 +27,24 @@ func wire(n *Net, o Options) error {
 	}
 	err := n.Router.Do(func() error {
 		for i, far := range []*Host{n.Client, n.Server} {
-			pair := netlink.NewVeth(netlink.LinkAttrs{Name: n.Router.ports[i].name, Index: firstIndex + i, MTU: o.MTU})
-			pair.PeerName, pair.PeerMTU = far.ports[0].name, uint32(o.MTU)
-			pair.PeerNamespace = netlink.NsFd(far.ns.handle)
-			if err := netlink.LinkAdd(pair); err != nil {
+			name, ns := far.ports[0].name, far.ns
+			if far == n.Server && n.delay != nil {
+				name, ns = delayPorts[0], n.delay.ns
+			}
+			if err := cable(n.Router.ports[i].name, firstIndex+i, name, ns, o.MTU); err != nil {
 				return unavailable("a veth pair between router and "+far.name, err)
 			}
 		}
 		return nil
 	})
+	if err == nil && n.delay != nil {
+		err = n.delay.ns.do(func() error {
+			return cable(delayPorts[1], firstIndex, n.Server.ports[0].name, n.Server.ns, o.MTU)
+		})
+		if err == nil {
+			err = n.delay.open()
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -51,6 +60,14 @@ func wire(n *Net, o Options) error {
 		}
 	}
 	return nil
+}
+
+// cable makes an interface here and another one over there, and joins them.
+func cable(here string, index int, there string, ns *namespace, mtu int) error {
+	pair := netlink.NewVeth(netlink.LinkAttrs{Name: here, Index: index, MTU: mtu})
+	pair.PeerName, pair.PeerMTU = there, uint32(mtu)
+	pair.PeerNamespace = netlink.NsFd(ns.handle)
+	return netlink.LinkAdd(pair)
 }
 
 // parameters are set before there are interfaces, which take theirs from "default" when they are made.

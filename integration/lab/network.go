@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Options are the knobs of a lab. The zero value is a plain Ethernet.
 type Options struct {
 	// MTU of all four interfaces, in bytes. If zero, 1500. IPv6 needs at least 1280.
 	MTU int
+	// Delay is how long a packet is under way between router and server, each way. If zero, as long as a veth pair takes,
+	// some microseconds. It is kept by this process, and so will be longer on a busy machine, but never shorter.
+	Delay time.Duration
 }
 
 // Net is three hosts in a row. Any number of them can exist at the same time, all with the same addresses.
@@ -21,6 +25,8 @@ type Net struct {
 	Client *Host // one interface, eth0
 	Router *Host // forwards between toclient and toserver
 	Server *Host // one interface, eth0
+
+	delay *delayLine // nil for none
 
 	closing  sync.Once
 	closeErr error
@@ -73,6 +79,12 @@ func (n *Net) build(o Options) error {
 			return err
 		}
 	}
+	if o.Delay > 0 {
+		var err error
+		if n.delay, err = newDelayLine(o.Delay); err != nil {
+			return err
+		}
+	}
 	if err := wire(n, o); err != nil {
 		return fmt.Errorf("building the lab: %w", err)
 	}
@@ -92,6 +104,9 @@ func (n *Net) remove() {
 		if h.ns != nil {
 			errs = append(errs, h.cutOff(), h.ns.close())
 		}
+	}
+	if n.delay != nil {
+		errs = append(errs, n.delay.close())
 	}
 	n.closeErr = errors.Join(errs...)
 }

@@ -16,6 +16,13 @@ func init() {
 			steps(lab.Write(100), lab.ReadAll())),
 	})
 	register(Scenario{
+		ID: "server-resets-later", Cause: "app_abort", Side: diagnose.SideUpstream, Shown: packets,
+		Story: "The server answers a first request, reads the second one and aborts, before its kernel has acknowledged it.",
+		Run: talk(
+			steps(lab.Read(100), lab.Write(100), lab.Read(100), lab.Reset()),
+			steps(lab.Write(100), lab.Read(100), lab.Write(100), lab.ReadAll())),
+	})
+	register(Scenario{
 		ID: "server-resets-answering", Cause: "app_abort", Side: diagnose.SideUpstream,
 		Story: "The server aborts in the middle of its answer.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {

@@ -59,7 +59,7 @@ func newEnv(s Scenario, p Place, program Program, direct bool) (*Env, error) {
 		return e, nil
 	}
 	var err error
-	if e.Net, err = lab.New(lab.Options{}); err != nil {
+	if e.Net, err = lab.New(lab.Options{Delay: s.Delay}); err != nil {
 		return nil, err
 	}
 	e.client, e.server = e.Net.Client, e.Net.Server

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"time"
 
 	"whyreset/diagnose"
 	"whyreset/integration/lab"
@@ -34,33 +35,37 @@ func init() {
 		})
 		register(Scenario{
 			ID: "reject-" + where.id, Cause: "firewall_reject", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT},
-			Story: where.who + " is given a new rule, and answers the next packet of the connection with a reset.",
+			Story: where.who + " is given a new rule after a second of silence, and answers the connection's next packet with a reset.",
 			Run: func(ctx context.Context, e *Env) (Outcome, error) {
-				l, err := e.Open()
-				if err != nil {
-					return Outcome{}, err
-				}
-				return l.Talk(ctx,
-					steps(lab.Read(100), lab.Write(100), e.UntilClientEnds()),
-					steps(lab.Write(100), lab.Read(100), do("new rule", func() error { return reject(e, l) }), lab.Write(100), lab.ReadAll()))
+				return e.talkThen(ctx, silence, func(l *Line) error { return reject(e, l) })
+			},
+		})
+		register(Scenario{
+			ID: "reject-" + where.id + "-at-once", Cause: "firewall_reject", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT},
+			Story: where.who + " is given a new rule, and at once answers the connection's next packet with a reset.",
+			Shown: packets,
+			Run: func(ctx context.Context, e *Env) (Outcome, error) {
+				return e.talkThen(ctx, 0, func(l *Line) error { return reject(e, l) })
 			},
 		})
 	}
 	register(Scenario{
-		ID: "reject-answer", Cause: "firewall_reject", Side: diagnose.SideDownstream, Needs: []lab.Feature{lab.NFT}, NearServer: true,
-		Story: "A firewall between is given a new rule, and answers the next packet of the server's with a reset.",
+		ID: "reject-nearby", Cause: "firewall_reject", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT},
+		Story: "A firewall much nearer than the server is given a new rule, and answers the connection's next packet with a reset.",
+		Delay: 15 * time.Millisecond,
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			l, err := e.Open()
-			if err != nil {
-				return Outcome{}, err
-			}
-			reject := func() error {
+			return e.talkThen(ctx, 100*time.Millisecond, func(l *Line) error {
+				return e.Net.Router.NFT(rule("forward", "tcp dport %d reject with tcp reset", l.Upstream.Port()))
+			})
+		},
+	})
+	register(Scenario{
+		ID: "reject-answer", Cause: "firewall_reject", Side: diagnose.SideDownstream, Needs: []lab.Feature{lab.NFT}, NearServer: true,
+		Story: "A firewall between client and proxy is given a new rule after a second of silence, and answers the server's next packet with a reset.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			return e.answerThen(ctx, silence, func(l *Line) error {
 				return e.Net.Router.NFT(rule("forward", "tcp sport %d reject with tcp reset", l.To.Port()))
-			}
-			ended := make(chan struct{})
-			return l.Talk(ctx,
-				steps(lab.Read(100), lab.Write(100), lab.Read(100), do("new rule", reject), lab.Write(100), lab.ReadAll(), tell(ended)),
-				steps(lab.Write(100), lab.Read(100), lab.Write(100), lab.Wait(ended)))
+			})
 		},
 	})
 }

@@ -58,28 +58,17 @@ func init() {
 		shown   []evidence.Source
 	}{
 		{"icmp-port-later", "icmpx port-unreachable", nil},
-		{"icmp-admin-prohibited-later", "icmpx admin-prohibited", []evidence.Source{evidence.Packets}},
+		{"icmp-admin-prohibited-later", "icmpx admin-prohibited", packets},
 	} {
 		register(Scenario{
 			ID: code.id, Cause: "icmp_reject", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Shown: code.shown,
 			Proxy: Settings{User: 300 * time.Millisecond}, Ours: true,
 			Story: "A firewall between is given a new rule, and answers the packets of the connection by " + code.nft + ".",
 			Run: func(ctx context.Context, e *Env) (Outcome, error) {
-				return e.talkUntilRule(ctx, func(l *Line) error {
+				return e.talkThen(ctx, 0, func(l *Line) error {
 					return e.Net.Router.NFT(rule("forward", "tcp dport %d reject with %s", l.Upstream.Port(), code.nft))
 				})
 			},
 		})
 	}
-}
-
-// talkUntilRule has one exchange, makes the rule, and lets the client send a second request.
-func (e *Env) talkUntilRule(ctx context.Context, make func(*Line) error) (Outcome, error) {
-	l, err := e.Open()
-	if err != nil {
-		return Outcome{}, err
-	}
-	return l.Talk(ctx,
-		steps(lab.Read(100), lab.Write(100), e.UntilClientEnds()),
-		steps(lab.Write(100), lab.Read(100), do("new rule", func() error { return make(l) }), lab.Write(100), lab.ReadAll()))
 }

@@ -10,7 +10,6 @@ import (
 )
 
 func init() {
-	packets := []evidence.Source{evidence.Packets}
 	for _, syn := range []struct {
 		id, what, verdict string
 		family            int
@@ -47,7 +46,7 @@ func init() {
 			Proxy: Settings{User: 300 * time.Millisecond}, Ours: true,
 			Story: "A new rule on the proxy's own host " + later.what + " what the connection sends.",
 			Run: func(ctx context.Context, e *Env) (Outcome, error) {
-				return e.talkUntilRule(ctx, func(l *Line) error {
+				return e.talkThen(ctx, 0, func(l *Line) error {
 					return e.Proxy().NFT(rule("output", "tcp dport %d %s", l.Upstream.Port(), later.verdict))
 				})
 			},

@@ -16,7 +16,7 @@ func init() {
 			if err := e.Net.Client.Sysctl("net.ipv4.tcp_retries2", "1"); err != nil {
 				return Outcome{}, err
 			}
-			return e.talkUntilRule(ctx, dropUpstream(e))
+			return e.talkThen(ctx, 0, dropUpstream(e))
 		},
 	})
 	register(Scenario{
@@ -24,7 +24,7 @@ func init() {
 		Story: "A firewall between is given a new rule, and drops every packet of the connection until the proxy's timeouts.user is over.",
 		Proxy: Settings{User: 300 * time.Millisecond},
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			return e.talkUntilRule(ctx, dropUpstream(e))
+			return e.talkThen(ctx, 0, dropUpstream(e))
 		},
 	})
 	register(Scenario{
@@ -34,17 +34,9 @@ func init() {
 			if err := e.Net.Server.Sysctl("net.ipv4.tcp_retries2", "1"); err != nil {
 				return Outcome{}, err
 			}
-			l, err := e.Open()
-			if err != nil {
-				return Outcome{}, err
-			}
-			drop := func() error {
+			return e.answerThen(ctx, 0, func(l *Line) error {
 				return e.Net.Router.NFT(rule("forward", "tcp sport %d drop", l.To.Port()))
-			}
-			ended := make(chan struct{})
-			return l.Talk(ctx,
-				steps(lab.Read(100), lab.Write(100), lab.Read(100), do("new rule", drop), lab.Write(100), lab.ReadAll(), tell(ended)),
-				steps(lab.Write(100), lab.Read(100), lab.Write(100), lab.Wait(ended)))
+			})
 		},
 	})
 }

@@ -1,9 +1,43 @@
 package scenario
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"whyreset/integration/lab"
+)
 
 // rule is a script of nft with one rule in one chain. Several of them in one host need different hooks.
 func rule(hook, format string, args ...any) string {
 	return fmt.Sprintf("table inet scenario_%s { chain c { type filter hook %s priority 0; %s; }; }",
 		hook, hook, fmt.Sprintf(format, args...))
+}
+
+// silence is a pause that is longer than what passes for a moment.
+const silence = 1100 * time.Millisecond
+
+// talkThen has one exchange and, after a pause, does something to the network and lets the client send a second request.
+// The act comes last: a delayed acknowledgement must not be the packet that meets it.
+func (e *Env) talkThen(ctx context.Context, pause time.Duration, act func(*Line) error) (Outcome, error) {
+	l, err := e.Open()
+	if err != nil {
+		return Outcome{}, err
+	}
+	return l.Talk(ctx,
+		steps(lab.Read(100), lab.Write(100), e.UntilClientEnds()),
+		steps(lab.Write(100), lab.Read(100), lab.Sleep(pause), do("the cause", func() error { return act(l) }), lab.Write(100), lab.ReadAll()))
+}
+
+// answerThen is talkThen the other way round: it is the answer to the second request that is sent after the act.
+func (e *Env) answerThen(ctx context.Context, pause time.Duration, act func(*Line) error) (Outcome, error) {
+	l, err := e.Open()
+	if err != nil {
+		return Outcome{}, err
+	}
+	ended := make(chan struct{})
+	return l.Talk(ctx,
+		steps(lab.Read(100), lab.Write(100), lab.Read(100), lab.Sleep(pause), do("the cause", func() error { return act(l) }),
+			lab.Write(100), lab.ReadAll(), tell(ended)),
+		steps(lab.Write(100), lab.Read(100), lab.Write(100), lab.Wait(ended)))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"whyreset/diagnose"
 	"whyreset/diagnose/evidence"
@@ -25,6 +26,8 @@ type Scenario struct {
 	// NearServer puts the proxy on the server's host, so that the network lies between it and the client. Otherwise it is
 	// on the client's. On loopback there is no difference.
 	NearServer bool
+	// Delay is how long a packet is under way between the router and the server, each way.
+	Delay time.Duration
 	// Proxy is how the proxy is set up.
 	Proxy Settings
 	// Ours says that the proxy or its socket is what ends the connection: there is nothing to compare without it.
@@ -37,6 +40,9 @@ type Scenario struct {
 	// Run plays client and server. It returns when both have ended.
 	Run func(context.Context, *Env) (Outcome, error)
 }
+
+// packets stands for what sockets cannot show.
+var packets = []evidence.Source{evidence.Packets}
 
 var all []Scenario
 

@@ -9,33 +9,26 @@ import (
 )
 
 func init() {
+	needs := []lab.Feature{lab.NFT, lab.SS}
 	register(Scenario{
-		ID: "state-lost", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT, lab.SS},
-		Story: "The server's host forgets the connection without a word, as one does that restarts; then the client speaks.",
+		ID: "state-lost", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: needs,
+		Story: "The server's host forgets the connection without a word, as one does that restarts; then, a second after the last answer, the client speaks.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			l, err := e.Open()
-			if err != nil {
-				return Outcome{}, err
-			}
-			return l.Talk(ctx,
-				steps(lab.Read(100), lab.Write(100), e.UntilClientEnds()),
-				steps(lab.Write(100), lab.Read(100), do("forget", func() error { return forget(e.Net.Server, "sport", l.Upstream.Port()) }),
-					lab.Write(100), lab.ReadAll()))
+			return e.talkThen(ctx, silence, func(l *Line) error { return forget(e.Net.Server, "sport", l.Upstream.Port()) })
 		},
 	})
 	register(Scenario{
-		ID: "client-state-lost", Cause: "stale_connection", Side: diagnose.SideDownstream, Needs: []lab.Feature{lab.NFT, lab.SS}, NearServer: true,
-		Story: "The client's host forgets the connection without a word; then the server speaks.",
+		ID: "state-lost-at-once", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: needs, Shown: packets,
+		Story: "The server's host forgets the connection without a word, and the client speaks at once.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			l, err := e.Open()
-			if err != nil {
-				return Outcome{}, err
-			}
-			ended := make(chan struct{})
-			return l.Talk(ctx,
-				steps(lab.Read(100), lab.Write(100), lab.Read(100), do("forget", func() error { return forget(e.Net.Client, "dport", l.To.Port()) }),
-					lab.Write(100), lab.ReadAll(), tell(ended)),
-				steps(lab.Write(100), lab.Read(100), lab.Write(100), lab.Wait(ended)))
+			return e.talkThen(ctx, 0, func(l *Line) error { return forget(e.Net.Server, "sport", l.Upstream.Port()) })
+		},
+	})
+	register(Scenario{
+		ID: "client-state-lost", Cause: "stale_connection", Side: diagnose.SideDownstream, Needs: needs, NearServer: true,
+		Story: "The client's host forgets the connection without a word; then, a second after the last request, the server answers.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			return e.answerThen(ctx, silence, func(l *Line) error { return forget(e.Net.Client, "dport", l.To.Port()) })
 		},
 	})
 }
