@@ -1,0 +1,27 @@
+package record
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// crockford is the alphabet of a ULID: no I, L, O, U.
+const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// NewID makes an ID for a connection that started then: a ULID, 48 bits of milliseconds and 80 of chance,
+// so that IDs of one host sort by time and those of many hosts do not meet.
+func NewID(start time.Time) string {
+	var id [26]byte
+	ms, hi, lo := uint64(start.UnixMilli()), rand.Uint64(), rand.Uint64()
+	for i := 9; i >= 0; i-- {
+		id[i] = crockford[ms&31]
+		ms >>= 5
+	}
+	for i := range 8 {
+		id[10+i] = crockford[hi&31]
+		id[18+i] = crockford[lo&31]
+		hi >>= 5
+		lo >>= 5
+	}
+	return string(id[:])
+}

@@ -1,0 +1,195 @@
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"whyreset/diagnose"
+	"whyreset/diagnose/cause"
+	"whyreset/diagnose/evidence"
+)
+
+// ErrOther is the error for a line that is no record of an ended connection: the start of one, a notice, or
+// another program's.
+var ErrOther = errors.New("no record of an ended connection")
+
+// wire is the part of a record that is read back; the rest repeats it.
+type wire struct {
+	Timestamp string `json:"@timestamp"`
+	Message   string `json:"message"`
+	Service   struct {
+		Version string `json:"version"`
+	} `json:"service"`
+	Host struct {
+		Name string `json:"name"`
+	} `json:"host"`
+	Event struct {
+		Dataset  string `json:"dataset"`
+		Action   string `json:"action"`
+		ID       string `json:"id"`
+		Sequence uint64 `json:"sequence"`
+		Start    string `json:"start"`
+		End      string `json:"end"`
+	} `json:"event"`
+	Destination struct {
+		IP   string `json:"ip"`
+		Port uint16 `json:"port"`
+	} `json:"destination"`
+	Whyreset struct {
+		Listener string `json:"listener"`
+		Target   string `json:"target"`
+		Events   string `json:"events"`
+		Samples  string `json:"samples"`
+		Cut      bool   `json:"cut"`
+		Verdict  struct {
+			Side         string   `json:"side"`
+			Origin       string   `json:"origin"`
+			Cause        string   `json:"cause"`
+			Confidence   string   `json:"confidence"`
+			Impact       string   `json:"impact"`
+			Phase        string   `json:"phase"`
+			IdleMS       int64    `json:"idle_ms"`
+			Advice       string   `json:"advice"`
+			Timers       string   `json:"timers"`
+			Evidence     []string `json:"evidence"`
+			Against      []string `json:"against"`
+			Missing      []string `json:"missing"`
+			Alternatives []string `json:"alternatives"`
+		} `json:"verdict"`
+		Downstream wireLeg `json:"downstream"`
+		Upstream   wireLeg `json:"upstream"`
+		Coverage   struct {
+			Sockets string `json:"sockets"`
+			Packets string `json:"packets"`
+			Witness string `json:"witness"`
+		} `json:"coverage"`
+	} `json:"whyreset"`
+}
+
+type wireLeg struct {
+	Local  string `json:"local"`
+	Remote string `json:"remote"`
+}
+
+// Parse reads a line that Append has written, of this version or an earlier one. The verdict is the one
+// that was given then, its idle time in whole milliseconds.
+func Parse(line []byte) (*Connection, error) {
+	var w wire
+	if err := json.Unmarshal(line, &w); err != nil {
+		return nil, fmt.Errorf("not a record: %w", err)
+	}
+	if w.Event.Dataset != datasetConnection || w.Event.Action == actionStarted {
+		return nil, ErrOther
+	}
+	c := &Connection{
+		By: Identity{Version: w.Service.Version, Host: w.Host.Name},
+		ID: w.Event.ID, Sequence: min(w.Event.Sequence, maxInteger),
+		Listener: w.Whyreset.Listener, Target: w.Whyreset.Target,
+	}
+	var errs []error
+	note := func(key string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	var err error
+	var end time.Time
+	c.Time, err = time.Parse(timeLayout, w.Timestamp)
+	note("@timestamp", err)
+	c.Start, err = time.Parse(timeLayout, w.Event.Start)
+	note("event.start", err)
+	end, err = time.Parse(timeLayout, w.Event.End)
+	note("event.end", err)
+	if c.Duration = end.Sub(c.Start); c.Duration < 0 || c.Duration == 1<<63-1 {
+		note("event.end", fmt.Errorf("%v after event.start, want no less than 0 and no more than 292 years", c.Duration))
+	}
+	if w.Destination.IP != "" {
+		a, err := netip.ParseAddr(w.Destination.IP)
+		note("destination.ip", err)
+		c.Destination = netip.AddrPortFrom(a, w.Destination.Port)
+	}
+	note("whyreset.downstream", w.Whyreset.Downstream.read(&c.Downstream))
+	note("whyreset.upstream", w.Whyreset.Upstream.read(&c.Upstream))
+	note("whyreset.verdict", w.readVerdict(&c.Verdict))
+	if !w.Whyreset.Cut {
+		note("evidence", w.readEvidence(c))
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("record %s: %w", w.Event.ID, errors.Join(errs...))
+	}
+	return c, nil
+}
+
+func (w *wireLeg) read(leg *Leg) (err error) {
+	if w.Local != "" {
+		if leg.Local, err = netip.ParseAddrPort(w.Local); err != nil {
+			return fmt.Errorf("local: %w", err)
+		}
+	}
+	if w.Remote != "" {
+		if leg.Remote, err = netip.ParseAddrPort(w.Remote); err != nil {
+			return fmt.Errorf("remote: %w", err)
+		}
+	}
+	return nil
+}
+
+func (w *wire) readVerdict(v *diagnose.Verdict) error {
+	d := &w.Whyreset.Verdict
+	const most = int64(1<<63-1) / int64(time.Millisecond)
+	if d.IdleMS < 0 || d.IdleMS > most {
+		return fmt.Errorf("idle_ms is %d, want 0 to %d", d.IdleMS, most)
+	}
+	*v = diagnose.Verdict{
+		Action: diagnose.Action(w.Event.Action), Side: diagnose.Side(d.Side), Origin: cause.Origin(d.Origin),
+		Cause: d.Cause, Impact: diagnose.Impact(d.Impact), Phase: cause.Phase(d.Phase),
+		Idle: time.Duration(d.IdleMS) * time.Millisecond, Sentence: w.Message,
+		Advice: splitLines(d.Advice), Timers: splitLines(d.Timers),
+		For: readCites(d.Evidence), Against: readCites(d.Against),
+		Missing: d.Missing, Alternatives: d.Alternatives,
+	}
+	for _, s := range []cause.Strength{cause.Possible, cause.Likely, cause.Conclusive} {
+		if s.String() == d.Confidence {
+			v.Confidence = s
+			return nil
+		}
+	}
+	return fmt.Errorf("confidence is %q, want possible, likely or conclusive", d.Confidence)
+}
+
+func splitLines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\n")
+}
+
+func readCites(texts []string) (cites []cause.Cite) {
+	for _, text := range texts {
+		source, says, ok := strings.Cut(text, ": ")
+		if !ok {
+			source, says = "", text
+		}
+		cites = append(cites, cause.Cite{Source: evidence.Source(source), Says: says})
+	}
+	return cites
+}
+
+func (w *wire) readEvidence(c *Connection) error {
+	observations, err := readStory(w.Whyreset.Events, w.Whyreset.Samples)
+	if err != nil {
+		return err
+	}
+	cov := &w.Whyreset.Coverage
+	c.Evidence = &evidence.Evidence{
+		Client: c.Downstream.Remote, OwnDown: c.Downstream.Local,
+		Server: c.Upstream.Remote, OwnUp: c.Upstream.Local,
+		Observations: observations,
+		Coverage:     evidence.Coverage{Sockets: cov.Sockets, Packets: cov.Packets, Witness: cov.Witness},
+	}
+	return nil
+}

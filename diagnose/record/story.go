@@ -1,0 +1,219 @@
+package record
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+
+	"whyreset/diagnose/evidence"
+)
+
+// The observations are told in two strings, which together are the evidence and nothing less.
+//
+// "whyreset.events" is for people, too: what happened, in order, as leg:what@seconds.
+//
+//	d:connected@0.000 u:connected@0.001 u:fin@12.001 d:data@12.002 u:rst@12.004/recv p:abort_d@12.004
+//
+// The leg is u (upstream) or d (downstream) for what was seen there, p for what the proxy did, which ends
+// in the leg it was done to. A slash names the call that saw it where it is not the usual one.
+//
+// "whyreset.samples" has the counters, as place:leg:kind@seconds(name=value,…) with zero values left out;
+// the place is the number of events before it.
+//
+//	2:u:moved@12.001(in=120,last_in=0.004) 2:u:tcp@12.001(state=7,rtt=0.000123)
+
+// story writes the observations. It is kept for its buffers.
+type story struct {
+	events, samples []byte
+	snap            evidence.Snapshot // the one being written: a pointer to a local would be allocated
+	moved           evidence.Transfer
+}
+
+// tell writes all observations; whole is false when one cannot be said in these words, so that the strings
+// must not be taken for the evidence.
+func (s *story) tell(observations []evidence.Observation) (whole bool) {
+	s.events, s.samples = s.events[:0], s.samples[:0]
+	whole = true
+	events := 0
+	for i := range observations {
+		o := &observations[i]
+		if o.Leg > evidence.Upstream {
+			whole = false
+			continue
+		}
+		if i > 0 && o.At < observations[i-1].At {
+			whole = false
+		}
+		switch w := o.What.(type) {
+		case evidence.Transfer:
+			s.moved = w
+			s.sampleStart(events, o, "moved")
+			s.samples = appendValues(s.samples, transferValues[:], &s.moved)
+		case evidence.Snapshot:
+			s.snap = w
+			s.sampleStart(events, o, "tcp")
+			s.samples = appendValues(s.samples, snapshotValues[:], &s.snap)
+		default:
+			at := len(s.events)
+			if at > 0 {
+				s.events = append(s.events, ' ')
+			}
+			var ok bool
+			if s.events, ok = appendEvent(s.events, o); !ok {
+				s.events, whole = s.events[:at], false
+				continue
+			}
+			events++
+		}
+	}
+	return whole
+}
+
+func (s *story) sampleStart(events int, o *evidence.Observation, kind string) {
+	if len(s.samples) > 0 {
+		s.samples = append(s.samples, ' ')
+	}
+	s.samples = strconv.AppendInt(s.samples, int64(events), 10)
+	s.samples = append(s.samples, ':', legLetters[o.Leg], ':')
+	s.samples = append(s.samples, kind...)
+	s.samples = appendSeconds(append(s.samples, '@'), o.At)
+}
+
+const legLetters = "pdu" // by evidence.Leg
+
+var (
+	sawWords  = [...]string{evidence.Connected: "connected", evidence.Data: "data", evidence.FIN: "fin"}
+	callWords = [...]string{evidence.NoCall: "none", evidence.Accept: "accept", evidence.Connect: "connect", evidence.Recv: "recv",
+		evidence.Send: "send", evidence.Poll: "poll"}
+	actionWords = [...]string{evidence.PassedFIN: "fin", evidence.PassedReset: "abort", evidence.Closed: "close",
+		evidence.IdleTimeout: "idle_timeout", evidence.ConnectTimeout: "connect_timeout", evidence.FlushTimeout: "flush_timeout",
+		evidence.Shutdown: "shutdown", evidence.Refused: "refused", evidence.ResolveFailed: "resolve_failed", evidence.Limit: "limit"}
+)
+
+// Errors with a word of their own; the others go by the kernel's name.
+const (
+	wordReset    = "rst"           // ECONNRESET
+	wordResetFIN = "rst_after_fin" // EPIPE, which tcp_reset gives a socket that had seen a FIN
+)
+
+// usualCall is the call that sees such a thing as a rule.
+func usualCall(leg evidence.Leg, saw evidence.Saw) evidence.Call {
+	switch {
+	case saw == evidence.Connected && leg == evidence.Upstream:
+		return evidence.Connect
+	case saw == evidence.Connected:
+		return evidence.Accept
+	case saw == evidence.Data:
+		return evidence.Recv
+	}
+	return evidence.Poll
+}
+
+func appendEvent(dst []byte, o *evidence.Observation) (_ []byte, ok bool) {
+	if a, is := o.What.(evidence.Action); is {
+		if a == evidence.NoAction || int(a) >= len(actionWords) {
+			return dst, false
+		}
+		dst = append(append(dst, "p:"...), actionWords[a]...)
+		if o.Leg != evidence.NoLeg {
+			dst = append(dst, '_', legLetters[o.Leg])
+		}
+		return appendSeconds(append(dst, '@'), o.At), true
+	}
+	if o.Leg == evidence.NoLeg {
+		return dst, false
+	}
+	dst = append(dst, legLetters[o.Leg], ':')
+	switch w := o.What.(type) {
+	case evidence.Socket:
+		return appendSocket(dst, o, w)
+	case evidence.ICMP:
+		if dst, ok = appendICMP(dst, w); !ok {
+			return dst, false
+		}
+		return appendSeconds(append(dst, '@'), o.At), true
+	}
+	return dst, false
+}
+
+func appendSocket(dst []byte, o *evidence.Observation, w evidence.Socket) (_ []byte, ok bool) {
+	switch {
+	case int(w.Call) >= len(callWords):
+		return dst, false
+	case w.Saw == evidence.Error:
+		dst = appendErrno(dst, w.Errno)
+	case w.Saw == evidence.NoSaw || int(w.Saw) >= len(sawWords) || w.Errno != 0:
+		return dst, false
+	default:
+		dst = append(dst, sawWords[w.Saw]...)
+	}
+	dst = appendSeconds(append(dst, '@'), o.At)
+	if w.Call != usualCall(o.Leg, w.Saw) {
+		dst = append(append(dst, '/'), callWords[w.Call]...)
+	}
+	return dst, true
+}
+
+func appendErrno(dst []byte, e evidence.Errno) []byte {
+	switch e {
+	case evidence.ECONNRESET:
+		return append(dst, wordReset...)
+	case evidence.EPIPE:
+		return append(dst, wordResetFIN...)
+	}
+	if name := e.String(); name[0] == 'E' {
+		return append(dst, name...)
+	}
+	return strconv.AppendUint(append(dst, "errno_"...), uint64(e), 10)
+}
+
+// appendICMP writes icmp(type/code,from,errno): "-" for a sender that is not known, no errno for none.
+func appendICMP(dst []byte, w evidence.ICMP) (_ []byte, ok bool) {
+	dst = append(dst, "icmp"...)
+	if w.IPv6 {
+		dst = append(dst, '6')
+	}
+	dst = strconv.AppendUint(append(dst, '('), uint64(w.Type), 10)
+	dst = strconv.AppendUint(append(dst, '/'), uint64(w.Code), 10)
+	dst = append(dst, ',')
+	if !w.From.IsValid() {
+		dst = append(dst, '-')
+	} else {
+		if back, err := netip.ParseAddr(w.From.String()); err != nil || back != w.From || !plainZone(w.From.Zone()) {
+			return dst, false
+		}
+		dst = w.From.AppendTo(dst)
+	}
+	if w.Errno != 0 {
+		dst = appendErrno(append(dst, ','), w.Errno)
+	}
+	return append(dst, ')'), true
+}
+
+// plainZone says that the name of an interface has nothing that stands for something else in an event.
+func plainZone(zone string) bool {
+	for i := range len(zone) {
+		switch b := zone[i]; {
+		case b <= ' ' || b >= 0x7f || b == ',' || b == '(' || b == ')' || b == '@' || b == '/':
+			return false
+		}
+	}
+	return true
+}
+
+// appendSeconds writes d in seconds, exactly, with at least milliseconds.
+func appendSeconds(dst []byte, d time.Duration) []byte {
+	n := uint64(d)
+	if d < 0 {
+		dst = append(dst, '-')
+		n = -n
+	}
+	dst = strconv.AppendUint(dst, n/1e9, 10)
+	dst = append(dst, '.')
+	rest := n % 1e9
+	for unit, digits := uint64(1e8), 0; digits < 3 || rest > 0; unit, digits = unit/10, digits+1 {
+		dst = append(dst, byte('0'+rest/unit))
+		rest %= unit
+	}
+	return dst
+}
