@@ -28,14 +28,17 @@ func parseListen(text string) (listenAddr, *fault) {
 		return listenAddr{port: port}, bad
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		bad := &fault{what: "names a host where an IP address must stand"}
-		if isLocalhost(host) {
-			bad.suggest = net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port)))
-		}
-		return listenAddr{}, bad
+	switch {
+	case err == nil && ip.IsMulticast():
+		return listenAddr{}, &fault{what: "is a multicast address, which takes no connections"}
+	case err == nil:
+		return listenAddr{ip: ip.Unmap(), port: port}, nil
+	case numericHost.MatchString(host):
+		return listenAddr{}, &fault{what: "holds no valid IP address"}
+	case isLocalhost(host):
+		return listenAddr{}, &fault{what: "names a host where an IP address must stand", suggest: withPort("127.0.0.1", port)}
 	}
-	return listenAddr{ip: ip.Unmap(), port: port}, nil
+	return listenAddr{}, &fault{what: "names a host where an IP address must stand"}
 }
 
 // hostName follows what resolvers take, not what RFC 1123 allows: underscores
@@ -43,6 +46,7 @@ func parseListen(text string) (listenAddr, *fault) {
 var (
 	hostName    = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 	numericHost = regexp.MustCompile(`^[0-9.]+$`)
+	portNumber  = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
 )
 
 func parseUpstream(text string) (upstreamAddr, *fault) {
@@ -84,7 +88,7 @@ func parsePort(text string, zero bool) (uint16, *fault) {
 	if text == "" {
 		return 0, &fault{what: "has no port"}
 	}
-	if !decimal.MatchString(text) {
+	if !portNumber.MatchString(text) {
 		return 0, &fault{what: "has a port that is not a decimal number"}
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
@@ -99,24 +103,31 @@ func parsePort(text string, zero bool) (uint16, *fault) {
 
 // explainSplit says in which of the usual ways text is not HOST:PORT.
 func explainSplit(text string) *fault {
-	if decimal.MatchString(text) {
+	last := strings.LastIndexByte(text, ':')
+	switch {
+	case text == "":
+		return &fault{what: "is empty"}
+	case portNumber.MatchString(text):
 		return &fault{what: "has no host", suggest: "127.0.0.1:" + text}
-	}
-	colons := strings.Count(text, ":")
-	if colons > 1 && !strings.Contains(text, "[") {
-		bad := &fault{what: "is an IPv6 address without brackets"}
-		last := strings.LastIndexByte(text, ':')
-		if ip, err := netip.ParseAddr(text[:last]); err == nil && ip.Is6() {
-			if _, f := parsePort(text[last+1:], true); f == nil {
-				bad.suggest = net.JoinHostPort(text[:last], text[last+1:])
-			}
-		}
-		return bad
-	}
-	if colons == 0 || strings.HasSuffix(text, "]") {
+	case last < 0, strings.HasSuffix(text, "]"):
 		return &fault{what: "has no port"}
 	}
+	if scheme, rest, url := strings.Cut(text, "://"); url {
+		return &fault{what: "is a URL (" + printable(scheme) + "), not an address", suggest: strings.TrimRight(rest, "/")}
+	}
+	if ip, err := netip.ParseAddr(text[:last]); err == nil && ip.Is6() {
+		if port, bad := parsePort(text[last+1:], true); bad == nil {
+			return &fault{what: "is an IPv6 address without brackets", suggest: withPort(text[:last], port)}
+		}
+	}
+	if _, err := netip.ParseAddr(text); err == nil {
+		return &fault{what: "is an IPv6 address without brackets and port"}
+	}
 	return &fault{what: "is not an address with a port"}
+}
+
+func withPort(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 // overlaps says whether the kernel would refuse to bind both.
@@ -127,18 +138,20 @@ func (a listenAddr) overlaps(b listenAddr) bool {
 	return a.covers(b.ip) || b.covers(a.ip)
 }
 
-// covers says whether a connection to ip would arrive at a, ports aside.
+// covers says whether a connection to ip would arrive at a, ports aside. [::]
+// is listened on without IPV6_V6ONLY and so takes IPv4 too.
 func (a listenAddr) covers(ip netip.Addr) bool {
 	if !a.ip.IsValid() || a.ip == ip {
 		return true
 	}
-	return a.ip.IsUnspecified() && ip.IsValid() && a.ip.Is4() == ip.Is4()
+	return a.ip.IsUnspecified() && ip.IsValid() && (a.ip.Is6() || ip.Is4())
 }
 
-// reaches says whether dialling u certainly ends at a: the addresses are equal,
-// or a listens on every address and u is this host's loopback. Other addresses
-// of this host and names are not known here; the proxy itself refuses those
-// loops when the connection arrives.
+// reaches says whether dialling u ends at a: the addresses are equal, or a
+// listens on every address and u is this host's loopback. "localhost" counts as
+// both loopback addresses, since either may be tried. Other addresses of this
+// host and other names are not known here; the proxy itself refuses those loops
+// when the connection arrives.
 func (u upstreamAddr) reaches(a listenAddr) bool {
 	if a.port == 0 || u.port != a.port {
 		return false

@@ -22,7 +22,7 @@ const (
 
 // check says what is wrong with one value seen by itself: out of range, not one
 // of the words, not built. Rules between keys are in validate.go.
-func check(f field, value any, s Supported) *fault {
+func check(f field, value any, s supported) *fault {
 	switch v := value.(type) {
 	case time.Duration:
 		return checkDuration(f, v)
@@ -30,7 +30,7 @@ func check(f field, value any, s Supported) *fault {
 		if v < 0 || v > math.MaxInt32 {
 			return &fault{what: "is out of range", allowed: allowed(f)}
 		}
-		if v > 0 && strings.HasPrefix(f.path, "limits.") && !s.Limits {
+		if v > 0 && strings.HasPrefix(f.path, "limits.") && !s.limits {
 			return notBuilt("0")
 		}
 	case float64:
@@ -66,7 +66,7 @@ func checkDuration(f field, d time.Duration) *fault {
 	return nil
 }
 
-func checkWord(f field, word string, s Supported) *fault {
+func checkWord(f field, word string, s supported) *fault {
 	if !slices.Contains(f.one, word) {
 		bad := &fault{what: "is not one of the words known here", allowed: allowed(f), suggest: nearest(word, f.one)}
 		if word == "" {
@@ -82,19 +82,19 @@ func checkWord(f field, word string, s Supported) *fault {
 		}
 		return bad
 	}
-	built := f.one
+	can := f.one
 	switch f.path {
 	case "listeners[].mode":
-		built = words(s.Modes)
+		can = words(s.modes)
 	case "listeners[].source":
-		built = words(s.Sources)
+		can = words(s.sources)
 	case "evidence.packets":
-		built = switchWords(s.Packets)
+		can = switchWords(s.packets)
 	case "evidence.witness":
-		built = switchWords(s.Witness)
+		can = switchWords(s.witness)
 	}
-	if !slices.Contains(built, word) {
-		return notBuilt(strings.Join(built, ", "))
+	if !slices.Contains(can, word) {
+		return notBuilt(strings.Join(can, ", "))
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func switchWords(built bool) []string {
 
 var listenerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
-func checkText(f field, text string, s Supported) *fault {
+func checkText(f field, text string, s supported) *fault {
 	if !utf8.ValidString(text) {
 		return &fault{what: "is not valid UTF-8", allowed: allowed(f)}
 	}
@@ -141,7 +141,7 @@ func checkText(f field, text string, s Supported) *fault {
 		if text == "" {
 			return nil
 		}
-		if !s.Admin {
+		if !s.admin {
 			return notBuilt(`"" (off)`)
 		}
 		_, bad = parseListen(text)
@@ -165,6 +165,8 @@ func checkOutput(text string) *fault {
 		return nil
 	case strings.HasSuffix(text, "/"):
 		return &fault{what: "is a folder"}
+	case strings.HasPrefix(text, "~"):
+		return &fault{what: `begins with "~", which only a shell makes into a path`}
 	case strings.Contains(text, "/"):
 		return nil
 	}

@@ -5,7 +5,8 @@ import "time"
 // The comments of the fields below are the reference of the configuration:
 // `go test ./config -update` copies them into keydoc_gen.go, from where they
 // reach the default file and the usage of the flags. They keep to one form,
-// held by a test: "Name is …", then "Default …", then what zero or empty means.
+// held by a test: "Name is …", then on a line of its own "Default …" or "No
+// default.", then what zero or empty means.
 
 // Config is the whole effective configuration. The keys of the file are the
 // yaml tags. Defaults returns a usable one; a Config made by hand goes through
@@ -52,7 +53,8 @@ const (
 // Listener is one place where connections are taken in.
 type Listener struct {
 	// Name is what the listener is called in records and metrics: letters, digits, ".", "_", "-", at most 63.
-	// Default MODE-N with the first N that is free. Must be unique.
+	// It must be unique.
+	// Default MODE-N with the first N that is free. Empty = the default.
 	Name string `yaml:"name"`
 	// Mode is the way in: forward dials a fixed upstream and needs no privilege; redirect and tproxy take
 	// connections that the kernel's packet rules send here, and dial where the client meant to go.
@@ -86,7 +88,7 @@ type Log struct {
 	// Default auto.
 	Format LogFormat `yaml:"format" one:"auto|json|console"`
 	// Output is where the records go: stdout, stderr, or the path of a file (holding a "/"), to which is appended.
-	// Default stdout.
+	// Default stdout. Empty is not allowed.
 	Output string `yaml:"output"`
 	// SampleClean is the share of harmlessly ended connections that is recorded, 0 to 1; harmful endings are always recorded.
 	// Default 1. 0 = no record of harmless endings.

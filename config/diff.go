@@ -46,13 +46,26 @@ func Diff(before, after *Config) []Change {
 	changes := diffListeners(before.Listeners, after.Listeners)
 	was, is := scalars(before), scalars(after)
 	for i, s := range is {
-		before, after := yamlText(s.kind, plainValue(was[i].value)), yamlText(s.kind, plainValue(s.value))
-		if before != after {
+		a, b := yamlText(s.kind, plainValue(was[i].value)), yamlText(s.kind, plainValue(s.value))
+		if a != b {
 			section, _, _ := strings.Cut(s.path, ".")
-			changes = append(changes, Change{Key: s.path, Old: before, New: after, Live: live[section]})
+			changes = append(changes, Change{Key: s.path, Old: a, New: b, Live: live[section]})
 		}
 	}
 	return changes
+}
+
+// Reloaded is running with the sections of loaded that can change while running:
+// what holds after a reload. What Diff still finds between it and loaded waits
+// for a restart.
+func Reloaded(running, loaded *Config) *Config {
+	next := *running
+	for _, f := range rootFields() {
+		if live[f.key] {
+			reflect.ValueOf(&next).Elem().Field(f.index).Set(reflect.ValueOf(loaded).Elem().Field(f.index))
+		}
+	}
+	return &next
 }
 
 func diffListeners(before, after []Listener) []Change {

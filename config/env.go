@@ -8,9 +8,9 @@ import (
 // envPrefix begins every variable of this program.
 const envPrefix = "WHYRESET_"
 
-// testPrefix begins variables that steer the tests of this repository; a test
+// forTests matches variables that steer the tests of this repository; a test
 // must be able to start the program with them set.
-const testPrefix = envPrefix + "TEST_"
+var forTests = regexp.MustCompile(`^WHYRESET_(?:TEST_|LAB$|LAB_)`)
 
 // envName is the variable of a key: timeouts.connect is WHYRESET_TIMEOUTS_CONNECT.
 func envName(path string) string {
@@ -19,37 +19,34 @@ func envName(path string) string {
 
 // readEnv reads the variables of the program out of environ ("NAME=value"). A
 // variable with the prefix that is no key is an error: otherwise a misspelt one
-// would never be noticed. others are names that other parts of the program read.
+// would never be noticed.
 //
 // Viper's own reading of the environment is not used: it goes to the process
 // environment, skips keys that have no default, takes an empty variable for an
 // absent one and a misspelt one for none.
-func readEnv(environ, others []string, s Supported) *layer {
+func readEnv(environ []string, s supported) *layer {
 	l := newLayer()
 	keys := map[string]field{}
 	for _, sc := range scalars(Defaults()) {
 		keys[envName(sc.path)] = sc.field
 	}
-	skip := map[string]bool{}
-	for _, name := range others {
-		skip[name] = true
-	}
+	seen := map[string]bool{}
 	for _, entry := range environ {
 		name, value, ok := strings.Cut(entry, "=")
-		if !ok || skip[name] {
+		if !ok || seen[name] {
 			continue
 		}
-		skip[name] = true // of two equal names the first counts, as with getenv(3)
+		seen[name] = true // of two equal names the first counts, as with getenv(3)
 		f, known := keys[name]
 		at := Origin{Kind: FromEnv, Name: name}
 		switch {
 		case known:
 			l.take(f, value, at, s)
 		case !strings.HasPrefix(strings.ToUpper(name), envPrefix),
-			strings.HasPrefix(name, testPrefix),
+			forTests.MatchString(name),
 			fromKubernetes(name, value):
 		default:
-			l.unknownVariable(at, value, keys)
+			l.unknownVariable(at, value)
 		}
 	}
 	return l
@@ -68,8 +65,8 @@ func fromKubernetes(name, value string) bool {
 	return serviceLink.MatchString(name) || servicePort.MatchString(name) && serviceURL.MatchString(value)
 }
 
-func (l *layer) unknownVariable(at Origin, value string, keys map[string]field) {
-	names := make([]string, 0, len(keys))
+func (l *layer) unknownVariable(at Origin, value string) {
+	var names []string
 	for _, sc := range scalars(Defaults()) {
 		names = append(names, envName(sc.path))
 	}
@@ -88,6 +85,5 @@ func (l *layer) unknownVariable(at Origin, value string, keys map[string]field) 
 			bad = &fault{what: f.key + " is a section and has no value of its own", allowed: strings.Join(below, ", ")}
 		}
 	}
-	at.Name = printable(at.Name)
 	l.fail(at, "", &value, bad)
 }

@@ -11,24 +11,23 @@ import (
 // Problem is one mistake in the configuration, said so that it can be mended
 // without a look into the manual.
 type Problem struct {
-	Where   string // "FILE:LINE", "FILE", "env NAME", "flag --NAME", or "" when only the key is known
+	At      Origin // where it stands; zero when that is not known
 	Key     string // "timeouts.connect", "listeners[0].mode"; "" when the mistake is not in a key
 	Value   string // the value as given
 	Valued  bool   // false when there is no value to show, as for an unknown key
 	What    string // what is wrong, as the end of a sentence that begins with the value
 	Allowed string // what is allowed, "" when that follows from What
 	Suggest string // what was probably meant, "" when there is no good guess
-
-	line int // for the order of problems of one file
 }
 
 // String is the problem on one line: where, key, value, what, allowed, guess.
 func (p Problem) String() string {
 	var b strings.Builder
-	for _, s := range []string{p.Where, p.Key} {
-		if s != "" {
-			b.WriteString(s + ": ")
-		}
+	if p.At != (Origin{}) {
+		b.WriteString(printable(p.At.String()) + ": ")
+	}
+	if p.Key != "" {
+		b.WriteString(printable(p.Key) + ": ")
 	}
 	if p.Valued {
 		b.WriteString(quote(p.Value) + " ")
@@ -58,38 +57,31 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// asError orders the problems, drops repetitions and returns nil for none: a
-// wrong value in the winning source is found both when it is read and when the
-// whole is checked.
+// asError orders the problems; it returns nil for none.
 func asError(problems []Problem) error {
-	type mistake struct{ where, key, what string }
-	seen := map[mistake]bool{}
-	var kept []Problem
-	for _, p := range problems {
-		if m := (mistake{p.Where, p.Key, p.What}); !seen[m] {
-			seen[m] = true
-			kept = append(kept, p)
-		}
-	}
-	if len(kept) == 0 {
+	if len(problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(kept, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.line, b.line))
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.At.rank(), b.At.rank()), cmp.Compare(a.At.Line, b.At.Line))
 	})
-	return &Error{Problems: kept}
+	return &Error{Problems: problems}
 }
 
-func rank(p Problem) int {
-	switch {
-	case p.Where == "":
-		return 3
-	case strings.HasPrefix(p.Where, "flag "):
-		return 2
-	case strings.HasPrefix(p.Where, "env "):
-		return 1
+// rank puts problems of a known place before those of the whole.
+func (o Origin) rank() OriginKind {
+	if o.Kind == 0 {
+		return FromFlag + 1
 	}
-	return 0
+	return o.Kind
+}
+
+// printable keeps terminal escapes out of messages.
+func printable(s string) string {
+	if q := strconv.Quote(s); q != `"`+s+`"` {
+		return q
+	}
+	return s
 }
 
 // plain matches values that can stand in a sentence without quotes.

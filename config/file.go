@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -21,7 +20,7 @@ const DefaultPath = "/etc/whyreset/whyreset.yaml"
 const maxFile = 1 << 20
 
 // readFile reads the file at path. A file that nobody named may be missing.
-func readFile(path string, named bool, s Supported) *layer {
+func readFile(path string, named bool, s supported) *layer {
 	l := newLayer()
 	data, err := readBounded(path)
 	if err == nil {
@@ -36,7 +35,7 @@ func readFile(path string, named bool, s Supported) *layer {
 	if errors.As(err, &pe) {
 		err = pe.Err // the path is said already
 	}
-	l.problems = append(l.problems, Problem{Where: path, What: "cannot be read: " + err.Error()})
+	l.fail(Origin{Kind: FromFile, Name: path}, "", nil, &fault{what: "cannot be read: " + err.Error()})
 	return l
 }
 
@@ -58,24 +57,24 @@ func readBounded(path string) ([]byte, error) {
 // keys with null or empty values in silence and lower-cases every key, so that
 // "Port" and "port" are one; the decoder stops at the first repeated key, turns
 // 010 into 8, and ignores a second document.
-func parseFile(l *layer, name string, data []byte, s Supported) {
+func parseFile(l *layer, name string, data []byte, s supported) {
 	w := walker{layer: l, name: name, supported: s}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); err != nil {
 		if !errors.Is(err, io.EOF) { // an empty file is an empty configuration
-			w.syntax(err)
+			w.syntax(err, data)
 		}
 		return
 	}
-	if len(doc.Content) > 0 && !isNull(doc.Content[0]) {
-		w.section(doc.Content[0], doc.Content[0].Line, "", rootFields())
+	if root := doc.Content[0]; !isNull(root) {
+		w.section(root, root.Line, "", rootFields())
 	}
 	switch err := dec.Decode(&second); {
 	case err == nil:
 		l.fail(w.at(second.Line), "", nil, &fault{what: "a second document (---) begins here", allowed: "one document in a file"})
 	case !errors.Is(err, io.EOF):
-		w.syntax(err)
+		w.syntax(err, data)
 	}
 }
 
@@ -83,26 +82,10 @@ func parseFile(l *layer, name string, data []byte, s Supported) {
 type walker struct {
 	*layer
 	name      string
-	supported Supported
+	supported supported
 }
 
 func (w walker) at(line int) Origin { return Origin{Kind: FromFile, Name: w.name, Line: line} }
-
-var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line ([0-9]+): )?(.*)$`)
-
-// syntax notes that the text is not YAML. What the file would have said is
-// then unknown.
-func (w walker) syntax(err error) {
-	w.unread = true
-	p := Problem{Where: w.name, What: "is not YAML: " + err.Error()}
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		p.What = "is not YAML: " + m[2]
-		if n, err := strconv.Atoi(m[1]); err == nil {
-			p.Where, p.line = w.at(n).String(), n
-		}
-	}
-	w.problems = append(w.problems, p)
-}
 
 // section reads a mapping whose keys are fields.
 func (w walker) section(n *yaml.Node, line int, path string, fields []field) {
@@ -110,7 +93,7 @@ func (w walker) section(n *yaml.Node, line int, path string, fields []field) {
 	if prefix != "" {
 		prefix += "."
 	}
-	if n.Kind != yaml.MappingNode {
+	if n.Kind != yaml.MappingNode || n.Style&yaml.TaggedStyle != 0 {
 		w.wrongShape(n, line, path, "keys below it: "+strings.Join(keysOf(fields), ", "))
 		return
 	}
@@ -157,12 +140,12 @@ func (w walker) list(n *yaml.Node, line int) {
 	if isNull(n) {
 		return
 	}
-	if n.Kind != yaml.SequenceNode {
+	if n.Kind != yaml.SequenceNode || n.Style&yaml.TaggedStyle != 0 {
 		w.wrongShape(n, line, "listeners", `a list, each listener beginning with "- "`)
 		return
 	}
 	for i, item := range n.Content {
-		path := fmt.Sprintf("listeners[%d]", i)
+		path := listenerPath(i, "")
 		w.origins[path] = w.at(item.Line)
 		w.listeners = append(w.listeners, w.listener(item, path))
 	}
@@ -185,7 +168,7 @@ func (w walker) listener(n *yaml.Node, path string) map[string]any {
 // scalar reads one value. The YAML type must be the one the key wants: a number
 // in quotes and an unquoted number for a name are both slips worth telling.
 func (w walker) scalar(n *yaml.Node, line int, path string, f field) (any, bool) {
-	if n.Kind != yaml.ScalarNode {
+	if n.Kind != yaml.ScalarNode || n.Style&yaml.TaggedStyle != 0 {
 		w.wrongShape(n, line, path, allowed(f))
 		return nil, false
 	}
@@ -193,13 +176,12 @@ func (w walker) scalar(n *yaml.Node, line int, path string, f field) (any, bool)
 		w.fail(w.at(line), path, nil, &fault{what: "has no value", allowed: allowed(f) + " (or leave the key out)"})
 		return nil, false
 	}
-	bad := wrongTag(n, f)
-	var value any
-	if bad == nil {
-		value, bad = parse(f, n.Value)
-	}
+	value, bad := parse(f, n.Value)
 	if bad == nil {
 		bad = check(f, value, w.supported)
+	}
+	if bad == nil {
+		bad = wrongTag(n, f)
 	}
 	if bad != nil {
 		w.fail(w.at(line), path, &n.Value, bad)
@@ -208,40 +190,37 @@ func (w walker) scalar(n *yaml.Node, line int, path string, f field) (any, bool)
 	return value, true
 }
 
+// wrongTag says what is wrong with the YAML type of a value whose text is good.
+// Words and durations are read from their text, whatever YAML takes it for.
 func wrongTag(n *yaml.Node, f field) *fault {
 	tag := n.ShortTag()
-	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0
 	switch f.kind {
 	case kindText:
 		if tag == "!!str" {
 			return nil
 		}
-		what := map[string]string{"!!int": "is a number", "!!float": "is a number", "!!bool": "is true or false", "!!timestamp": "is a date"}[tag]
-		if what == "" {
-			what = "is of type " + tag
-		}
-		return &fault{what: what + " where text must stand", allowed: allowed(f), suggest: strconv.Quote(n.Value)}
+		what := map[string]string{"!!int": "a number", "!!float": "a number", "!!bool": "a truth value", "!!timestamp": "a date"}[tag]
+		return &fault{what: "is " + what + " where text must stand", allowed: allowed(f), suggest: strconv.Quote(n.Value) + ", in quotes"}
 	case kindCount, kindRatio:
-		if tag == "!!str" && quoted {
+		if tag == "!!str" {
 			return &fault{what: "is in quotes where a number must stand", allowed: allowed(f)}
 		}
 	}
-	// The words take whatever YAML makes of them (true for on), durations are
-	// read from their text: parse and check say what is wrong with those.
 	return nil
 }
 
 func (w walker) wrongShape(n *yaml.Node, line int, path, want string) {
 	what := "is a single value"
-	switch n.Kind {
-	case yaml.MappingNode:
+	switch {
+	case n.Style&yaml.TaggedStyle != 0:
+		what = "has a tag (" + printable(n.ShortTag()) + "), which is not read here"
+	case n.Kind == yaml.MappingNode:
 		what = "is a section"
-	case yaml.SequenceNode:
+	case n.Kind == yaml.SequenceNode:
 		what = "is a list"
-	case yaml.AliasNode:
+	case n.Kind == yaml.AliasNode:
 		what = "is an alias, which is not followed here"
-	}
-	if isNull(n) {
+	case isNull(n):
 		what = "is empty"
 	}
 	if path == "" {
@@ -270,7 +249,7 @@ func (w walker) unknown(key *yaml.Node, prefix string, fields []field) {
 	if len(name) > 60 {
 		name = name[:60] + "…"
 	}
-	w.fail(w.at(key.Line), printable(prefix+name), nil, bad)
+	w.fail(w.at(key.Line), prefix+name, nil, bad)
 }
 
 // elsewhere finds a key that stands under another section, or that was written
@@ -307,12 +286,4 @@ func keysOf(fields []field) []string {
 
 func isNull(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
-}
-
-// printable keeps terminal escapes out of messages.
-func printable(s string) string {
-	if q := strconv.Quote(s); q != `"`+s+`"` {
-		return q
-	}
-	return s
 }

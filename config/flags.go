@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -18,7 +17,7 @@ const (
 func RegisterFlags(fs *pflag.FlagSet) {
 	fs.String(flagConfig, "", "read this `FILE` instead of "+DefaultPath+"; it must exist")
 	fs.StringArray(flagForward, nil,
-		"listen on LISTEN and dial UPSTREAM (repeatable), as in `LISTEN=UPSTREAM` 15432=db:5432; "+
+		"listen on LISTEN and dial UPSTREAM, `LISTEN=UPSTREAM` such as 15432=db:5432 (repeatable); "+
 			"LISTEN is IP:PORT, or PORT for 127.0.0.1; UPSTREAM is HOST:PORT, PORT for 127.0.0.1, or HOST for the port of LISTEN")
 	for _, s := range scalars(Defaults()) {
 		fs.Var(&flagText{text: yamlText(s.kind, plainValue(s.value)), kind: flagType(s.field)}, s.path, usage(s.path))
@@ -76,7 +75,7 @@ func usage(path string) string {
 
 // readFlags reads the flags that were given. Flags of fs that are not ours are
 // left alone, and ours may be missing from it.
-func readFlags(fs *pflag.FlagSet, s Supported) *layer {
+func readFlags(fs *pflag.FlagSet, s supported) *layer {
 	l := newLayer()
 	if fs == nil {
 		return l
@@ -103,6 +102,7 @@ func (l *layer) forwards(f *pflag.Flag) {
 	for _, text := range texts.GetSlice() {
 		listen, upstream, bad := parseForward(text)
 		if bad != nil {
+			l.unread = true
 			l.fail(at, "", &text, bad)
 			continue
 		}
@@ -122,9 +122,4 @@ func configPath(fs *pflag.FlagSet) (path string, named bool) {
 		return "", false
 	}
 	return f.Value.String(), true
-}
-
-// listenerPath is the key of a part of the listener with that index.
-func listenerPath(i int, key string) string {
-	return fmt.Sprintf("listeners[%d].%s", i, key)
 }

@@ -30,7 +30,7 @@ func parseForward(text string) (listen, upstream string, bad *fault) {
 	case upstream == "":
 		return "", "", &fault{what: `has nothing after the "="`, allowed: forwardForm}
 	}
-	if decimal.MatchString(listen) {
+	if portNumber.MatchString(listen) {
 		listen = net.JoinHostPort("127.0.0.1", listen)
 	}
 	_, port, err := net.SplitHostPort(listen)
@@ -42,9 +42,9 @@ func parseForward(text string) (listen, upstream string, bad *fault) {
 
 func completeUpstream(upstream, port string) string {
 	switch {
-	case decimal.MatchString(upstream):
+	case portNumber.MatchString(upstream):
 		return net.JoinHostPort("127.0.0.1", upstream)
-	case strings.HasPrefix(upstream, ":") && decimal.MatchString(upstream[1:]):
+	case strings.HasPrefix(upstream, ":") && portNumber.MatchString(upstream[1:]):
 		return "127.0.0.1" + upstream
 	case port == "" || port == "0": // no port to pass on
 		return upstream

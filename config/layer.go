@@ -18,11 +18,7 @@ func newLayer() *layer {
 
 // fail notes a fault; value nil is a fault without a value to show.
 func (l *layer) fail(at Origin, key string, value *string, f *fault) {
-	p := Problem{
-		Where: at.String(), Key: key,
-		What: f.what, Allowed: f.allowed, Suggest: f.suggest,
-		line: at.Line,
-	}
+	p := Problem{At: at, Key: key, What: f.what, Allowed: f.allowed, Suggest: f.suggest}
 	if value != nil {
 		p.Value, p.Valued = *value, true
 	}
@@ -30,7 +26,7 @@ func (l *layer) fail(at Origin, key string, value *string, f *fault) {
 }
 
 // take reads one scalar from its text and keeps it, or notes what is wrong.
-func (l *layer) take(f field, text string, at Origin, s Supported) {
+func (l *layer) take(f field, text string, at Origin, s supported) {
 	value, bad := parse(f, text)
 	if bad == nil {
 		bad = check(f, value, s)
@@ -43,11 +39,12 @@ func (l *layer) take(f field, text string, at Origin, s Supported) {
 	l.origins[f.path] = at
 }
 
-// failed says whether something was wrong with key, with a part of it or with
-// something it is part of: what is then found wrong with the rest is a consequence.
+// failed says whether something was wrong with key, with a part of it, with
+// something it is part of, or with a key that was probably meant to be it: what
+// is then found wrong with the rest is a consequence.
 func failed(problems []Problem, key string) bool {
 	for _, p := range problems {
-		if p.Key != "" && (p.Key == key || within(p.Key, key) || within(key, p.Key)) {
+		if p.Key != "" && (p.Key == key || p.Suggest == key || within(p.Key, key) || within(key, p.Key)) {
 			return true
 		}
 	}

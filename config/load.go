@@ -1,8 +1,8 @@
 package config
 
 import (
-	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/spf13/pflag"
 )
@@ -11,19 +11,12 @@ import (
 // DefaultPath, if it is there, and nothing else.
 type Source struct {
 	// File is the file to read; it must exist. Empty: the file named by --config
-	// in Flags, which must exist too, else DefaultFile, which need not.
+	// in Flags, which must exist too, else DefaultPath, which need not.
 	File string
-	// DefaultFile is the file to read when none is named. Empty: DefaultPath.
-	DefaultFile string
 	// Env is the environment as os.Environ returns it. Nil: none.
 	Env []string
-	// OtherEnv names variables beginning with WHYRESET_ that are no keys but are
-	// read elsewhere. All others are mistakes.
-	OtherEnv []string
 	// Flags is a parsed flag set with the flags of RegisterFlags. Nil: none.
 	Flags *pflag.FlagSet
-	// Supported is what the program can do. Nil: Built().
-	Supported *Supported
 	// NeedListeners makes it a mistake to configure no listener.
 	NeedListeners bool
 }
@@ -36,18 +29,14 @@ type Source struct {
 // Load may be called again at any time, also from several goroutines, with the
 // same Source; it changes neither that nor anything else.
 func Load(src Source) (*Config, Origins, error) {
-	s := src.supported()
-	return assemble(src, src.readFile(s), s)
+	return load(src, DefaultPath, built)
 }
 
-func (src Source) supported() Supported {
-	if src.Supported != nil {
-		return *src.Supported
-	}
-	return Built()
+func load(src Source, defaultPath string, s supported) (*Config, Origins, error) {
+	return assemble(src, src.readFile(defaultPath, s), s)
 }
 
-func (src Source) readFile(s Supported) *layer {
+func (src Source) readFile(defaultPath string, s supported) *layer {
 	if src.File != "" {
 		return readFile(src.File, true, s)
 	}
@@ -60,15 +49,12 @@ func (src Source) readFile(s Supported) *layer {
 		}
 		return readFile(path, true, s)
 	}
-	if src.DefaultFile != "" {
-		return readFile(src.DefaultFile, false, s)
-	}
-	return readFile(DefaultPath, false, s)
+	return readFile(defaultPath, false, s)
 }
 
 // assemble does all that follows the reading of the file.
-func assemble(src Source, file *layer, s Supported) (*Config, Origins, error) {
-	env := readEnv(src.Env, src.OtherEnv, s)
+func assemble(src Source, file *layer, s supported) (*Config, Origins, error) {
+	env := readEnv(src.Env, s)
 	flags := readFlags(src.Flags, s)
 
 	origins := Origins{}
@@ -78,12 +64,12 @@ func assemble(src Source, file *layer, s Supported) (*Config, Origins, error) {
 	for i, item := range flags.listeners {
 		at := Origin{Kind: FromFlag, Name: flagForward}
 		n := len(file.listeners) + i
-		origins[fmt.Sprintf("listeners[%d]", n)] = at
+		origins[listenerPath(n, "")] = at
 		for key := range item {
 			origins[listenerPath(n, key)] = at
 		}
 	}
-	problems := append(append(append([]Problem{}, file.problems...), env.problems...), flags.problems...)
+	problems := slices.Concat(file.problems, env.problems, flags.problems)
 
 	cfg, err := merge(file, env, flags)
 	if err != nil {
@@ -91,7 +77,7 @@ func assemble(src Source, file *layer, s Supported) (*Config, Origins, error) {
 	}
 	cfg.Complete()
 	// A listener that could not be read is not the same as none.
-	none := len(cfg.Listeners) == 0 && !file.unread && len(flags.problems) == 0 && !failed(problems, "listeners")
+	none := len(cfg.Listeners) == 0 && !file.unread && !flags.unread && !failed(problems, "listeners")
 	if src.NeedListeners && none {
 		problems = append(problems, Problem{
 			Key: "listeners", What: "there are none, so there is nothing to do",

@@ -17,13 +17,16 @@ const (
 type Origin struct {
 	Kind OriginKind
 	Name string // file path, variable name or flag name; empty for a default
-	Line int    // in the file, from 1
+	Line int    // in the file, from 1; 0 = the file as a whole
 }
 
-// String is "default", "FILE:LINE", "env NAME" or "flag --NAME".
+// String is "default", "FILE:LINE", "FILE", "env NAME" or "flag --NAME".
 func (o Origin) String() string {
 	switch o.Kind {
 	case FromFile:
+		if o.Line == 0 {
+			return o.Name
+		}
 		return o.Name + ":" + strconv.Itoa(o.Line)
 	case FromEnv:
 		return "env " + o.Name

@@ -45,7 +45,10 @@ func parseDuration(f field, text string) (any, *fault) {
 	case text == "":
 		bad.what = "is empty"
 	case bareNumber.MatchString(text):
-		bad.what, bad.suggest = "has no unit", text+"s"
+		bad.what = "has no unit"
+		if text[0] != '-' {
+			bad.suggest = text + "s"
+		}
 	case wholeDays.MatchString(text):
 		days, _ := strconv.Atoi(wholeDays.FindStringSubmatch(text)[1])
 		bad.suggest = strconv.Itoa(24*days) + "h"

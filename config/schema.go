@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -67,6 +68,15 @@ func rootFields() []field { return fieldsOf(reflect.TypeFor[Config](), "") }
 
 func listenerFields() []field { return fieldsOf(reflect.TypeFor[Listener](), "listeners[].") }
 
+// listenerPath is the key of the listener with that index, or of a part of it.
+func listenerPath(i int, key string) string {
+	path := "listeners[" + strconv.Itoa(i) + "]"
+	if key != "" {
+		path += "." + key
+	}
+	return path
+}
+
 // scalar is a key outside lists, with its value in a given Config.
 type scalar struct {
 	field
@@ -100,10 +110,8 @@ func plainValue(v reflect.Value) any {
 
 // Key is one key of the configuration, for usage texts, manual and completion.
 type Key struct {
-	Path    string   // "timeouts.connect"; keys of a listener "listeners[].mode"
+	Path    string   // "timeouts.connect", which is the flag too; keys of a listener, which have none, "listeners[].mode"
 	Env     string   // "WHYRESET_TIMEOUTS_CONNECT"; "" for keys of a listener
-	Flag    string   // "timeouts.connect", without dashes; "" for keys of a listener
-	Default string   // as it would be written in the file
 	Allowed string   // what may be written
 	Words   []string // the words, where only certain words are allowed
 	Doc     string   // unit, default and the meaning of zero, in whole sentences
@@ -116,11 +124,7 @@ func Keys() []Key {
 		keys = append(keys, Key{Path: f.path, Allowed: allowed(f), Words: f.one, Doc: keyDoc[f.path]})
 	}
 	for _, s := range scalars(Defaults()) {
-		keys = append(keys, Key{
-			Path: s.path, Env: envName(s.path), Flag: s.path,
-			Default: yamlText(s.kind, plainValue(s.value)),
-			Allowed: allowed(s.field), Words: s.one, Doc: keyDoc[s.path],
-		})
+		keys = append(keys, Key{Path: s.path, Env: envName(s.path), Allowed: allowed(s.field), Words: s.one, Doc: keyDoc[s.path]})
 	}
 	return keys
 }

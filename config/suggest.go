@@ -3,7 +3,7 @@ package config
 import "strings"
 
 // nearest returns the candidate that word was probably meant to be, or "".
-// Case, "-" and "_" are not held against it; beyond that at most two slips are
+// Case, "-", "_" and quotes are not held against it; beyond that at most two slips are
 // (one in short words): a wrong guess is worse than none.
 func nearest(word string, candidates []string) string {
 	best, bestCost := "", 3
@@ -20,8 +20,10 @@ func nearest(word string, candidates []string) string {
 	return best
 }
 
+var separators = strings.NewReplacer("_", "", "-", "", " ", "", `"`, "", "'", "")
+
 func squash(s string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
+	return separators.Replace(strings.ToLower(s))
 }
 
 // distance is the number of insertions, deletions, substitutions and swaps of

@@ -3,18 +3,18 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // Validate checks a configuration that was made by hand or has been changed;
-// Load has done it already. s is what the program can do, as a rule Built().
-// The error, if any, is an *Error with every mistake.
-func (c *Config) Validate(s Supported) error {
-	return asError(validate(c, nil, s, nil))
+// Load has done it already. The error, if any, is an *Error with every mistake.
+func (c *Config) Validate() error {
+	return asError(validate(c, nil, built, nil))
 }
 
 // validate leaves out keys in which earlier problems were found.
-func validate(c *Config, origins Origins, s Supported, earlier []Problem) []Problem {
-	v := validator{Config: c, origins: origins, supported: s, problems: append([]Problem{}, earlier...)}
+func validate(c *Config, origins Origins, s supported, earlier []Problem) []Problem {
+	v := validator{Config: c, origins: origins, supported: s, problems: slices.Clone(earlier)}
 	for _, sc := range scalars(c) {
 		v.check(sc.path, sc.field, sc.value)
 	}
@@ -33,7 +33,7 @@ func validate(c *Config, origins Origins, s Supported, earlier []Problem) []Prob
 type validator struct {
 	*Config
 	origins   Origins
-	supported Supported
+	supported supported
 	problems  []Problem
 }
 
@@ -58,12 +58,10 @@ func (v *validator) fail(path string, value *string, f *fault) {
 	if !ok { // a key that is missing: where its listener begins
 		var i int
 		if n, _ := fmt.Sscanf(path, "listeners[%d]", &i); n == 1 {
-			at, ok = v.origins[fmt.Sprintf("listeners[%d]", i)]
+			at = v.origins[listenerPath(i, "")]
 		}
 	}
-	if ok {
-		p.Where, p.line = at.String(), at.Line
-	}
+	p.At = at
 	v.problems = append(v.problems, p)
 }
 
