@@ -1,0 +1,94 @@
+// Package intercept gets at connections that were meant for others, and dials on as the one who meant them: what a
+// listener and a dialling socket need, where an accepted connection was to go, and whether it may go there.
+//
+//	way := &intercept.Way{Mode: intercept.TProxy, Source: intercept.Client, Mark: 0x57, Listen: at, Policy: policy}
+//	err := way.Prepare(listener)
+//	…
+//	to, refusal := way.Aim(fd, local)
+//	if refusal != intercept.Fine {
+//		… // reset it, and say refusal.String()
+//	}
+//	fd, errno := way.Dial(client, to, socketOptions)
+//
+// Aim and Dial are for the relay's loops: they neither block nor allocate, and may be called by all loops at once.
+//
+// The packet rules that bring connections here are in package rules. Names are looked up and fixed upstreams are chosen
+// elsewhere: mode forward has no aim of its own here, it only shares the way of dialling.
+package intercept
+
+import (
+	"net/netip"
+	"syscall"
+
+	"whyreset/proxy/kernel"
+)
+
+// Mode is how connections come.
+type Mode uint8
+
+const (
+	Forward  Mode = iota // straight to the listener
+	Redirect             // destination rewritten by the kernel, which remembers it
+	TProxy               // nothing rewritten
+)
+
+// Source is as whom to dial on.
+type Source uint8
+
+const (
+	Own      Source = iota // address and port of the kernel's choice
+	ClientIP               // the client's address
+	Client                 // the client's address and port
+)
+
+// Way is how the connections of one listener are carried. It must not change once it is in use.
+type Way struct {
+	Mode   Mode
+	Source Source
+	Mark   uint32         // SO_MARK of dialling sockets; zero: none
+	Listen netip.AddrPort // the listener's address, with its real port
+	Policy *Policy        // of destinations; nil: all but what Aim refuses by itself
+}
+
+// Prepare gives a listener what its mode needs. To be called before it listens or soon after.
+func (w *Way) Prepare(listener int) error {
+	if w.Mode == TProxy {
+		return kernel.SetTransparent(listener, w.Listen.Addr())
+	}
+	return nil
+}
+
+// Dial starts to connect to a destination on behalf of a client, as kernel.Dial does.
+func (w *Way) Dial(client, to netip.AddrPort, opt kernel.Options) (fd int, errno kernel.Errno) {
+	as := kernel.Origin{Mark: w.Mark}
+	switch w.Source {
+	case ClientIP:
+		as.From, as.Transparent = netip.AddrPortFrom(client.Addr(), 0), true
+	case Client:
+		as.From, as.Transparent = client, true
+	}
+	return kernel.DialAs(to, as, opt)
+}
+
+// Conflict says whether Dial failed because the addresses and ports are taken: with source client, by the upstream leg of
+// an earlier connection that the client has ended already and we have not. Ending that one, or Dial with source
+// ClientIP, helps.
+func (w *Way) Conflict(errno kernel.Errno) bool {
+	return w.Source == Client && (errno == syscall.EADDRINUSE || errno == syscall.EADDRNOTAVAIL)
+}
+
+// Aim is where an accepted connection was meant to go, given the address it was accepted on.
+func (w *Way) Aim(fd int, local netip.AddrPort) (to netip.AddrPort, why Refusal) {
+	switch w.Mode {
+	case Redirect:
+		to, why = redirected(fd, local)
+	case TProxy:
+		to, why = w.handedOver(local)
+	default:
+		return local, Fine
+	}
+	if why == Fine && w.Policy != nil {
+		why = w.Policy.refuses(to.Addr())
+	}
+	return to, why
+}

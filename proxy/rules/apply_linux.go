@@ -1,0 +1,286 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+)
+
+// step is one change. Each is either made or not, whatever happens.
+type step struct {
+	what string
+	do   func() error
+}
+
+// Apply does what the plan says, in the network namespace of the calling thread. If it fails, what it did is undone.
+//
+// The state file is what Remove goes by; it is written before anything else is touched. If it is there already, rules that
+// were left by a crash, or are in use, are replaced: packet rules in one atomic change, under which established
+// connections go on. Two processes must not use one file at the same time.
+func (p *Plan) Apply(ctx context.Context, stateFile string) error {
+	steps, err := p.steps(stateFile)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps {
+		err := ctx.Err()
+		if err == nil {
+			err = s.do()
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("applying rules: %s: %w", s.what, err), Remove(context.WithoutCancel(ctx), stateFile))
+		}
+	}
+	return nil
+}
+
+// steps looks at what is there; the steps themselves change it.
+func (p *Plan) steps(stateFile string) ([]step, error) {
+	old, err := current(stateFile)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{Table: p.table.name}
+	if s.Boot, s.Namespace, err = here(); err != nil {
+		return nil, err
+	}
+	if p.routed {
+		s.Routing = &routing{Mark: p.settings.RouteMark, Table: p.settings.RouteTable, Families: p.families()}
+	}
+	var steps []step
+	add := func(what string, do func() error) { steps = append(steps, step{what, do}) }
+
+	if old != nil && (old.Table != s.Table || !old.Routing.equal(s.Routing) || len(old.Sysctls) > 0 && !p.settings.SetSysctls) {
+		// Nothing of it can be gone on with.
+		add("removing the rules that were there", func() error { return old.remove() })
+		old = nil
+	}
+	changes, err := p.changes(old)
+	if err != nil {
+		return nil, err
+	}
+	s.Sysctls = changes
+	add("state file "+stateFile, func() error { return s.write(stateFile) })
+	for _, c := range changes {
+		add("sysctl "+c.Key, c.apply)
+	}
+	if r := s.Routing; r != nil {
+		for _, version := range r.Families {
+			add(fmt.Sprintf("route of IPv%d", version), func() error { return r.addRoute(version) })
+			add(fmt.Sprintf("routing rule of IPv%d", version), func() error { return r.addRule(version) })
+		}
+	}
+	add("table inet "+p.table.name, func() error { return p.table.put(old != nil) })
+	return steps, nil
+}
+
+// changes are the kernel parameters to set. What an earlier run has changed was as that run found it.
+func (p *Plan) changes(old *state) (all []changedValue, err error) {
+	if !p.settings.SetSysctls {
+		return nil, nil
+	}
+	for _, s := range p.sysctls {
+		c, needed, err := change(s)
+		if err != nil {
+			return nil, err
+		}
+		if old != nil {
+			for _, before := range old.Sysctls {
+				if before.Key == c.Key && before.Set == c.Set {
+					c, needed = before, true
+				}
+			}
+		}
+		if needed {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+// put installs the table; ours, if it may be there, is replaced in the same batch.
+func (t *table) put(replace bool) error {
+	conn, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	if replace {
+		ours := &nftables.Table{Name: t.name, Family: nftables.TableFamilyINet}
+		conn.AddTable(ours) // so that there is one to delete
+		conn.DelTable(ours)
+	}
+	if err := encode(conn, t); err != nil {
+		return err
+	}
+	err = conn.Flush()
+	switch {
+	case errors.Is(err, unix.EEXIST):
+		return fmt.Errorf("there is one already, and no state file that says it is ours: nft delete table inet %s, or choose another name: %w", t.name, err)
+	case errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("this kernel lacks something that the rules use (nft_tproxy, nft_socket, nft_redir, nft_fib_inet or nft_ct): %w", err)
+	}
+	return err
+}
+
+// Remove takes away what Apply put, or the part of it that a crash let it put, and puts kernel parameters back that were
+// set. Without a state file there is nothing to remove. After an error the file stays, and Remove can be tried again.
+func Remove(ctx context.Context, stateFile string) error {
+	s, err := current(stateFile)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil && s != nil {
+		err = s.remove()
+	}
+	if err != nil {
+		return fmt.Errorf("removing rules: %w", err)
+	}
+	if err := os.Remove(stateFile); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// remove goes the other way round: first nothing is sent to the proxy any more.
+func (s *state) remove() error {
+	errs := []error{removeTable(s.Table)}
+	if s.Routing != nil {
+		errs = append(errs, s.Routing.remove())
+	}
+	for _, c := range s.Sysctls {
+		errs = append(errs, c.undo())
+	}
+	return errors.Join(errs...)
+}
+
+func removeTable(name string) error {
+	conn, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	conn.DelTable(&nftables.Table{Name: name, Family: nftables.TableFamilyINet})
+	if err := gone(conn.Flush()); err != nil {
+		return fmt.Errorf("table inet %s: %w", name, err)
+	}
+	return nil
+}
+
+// Release lets new connections go direct and leaves in place what established ones need. It is for an orderly stop:
+// Release, let connections end, Remove.
+func Release(ctx context.Context, stateFile string) error {
+	s, err := current(stateFile)
+	if err != nil || s == nil {
+		return err
+	}
+	conn, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	chains, err := conn.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return fmt.Errorf("releasing rules: %w", err)
+	}
+	for _, c := range chains {
+		if c.Table.Name == s.Table && c.Hooknum == nil { // a chain of a capture
+			conn.FlushChain(c)
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("releasing rules: %w", err)
+	}
+	return ctx.Err()
+}
+
+// Status compares the state file with what is there.
+func Status(stateFile string) (State, error) {
+	s, err := readState(stateFile)
+	if err != nil || s == nil {
+		return State{}, err
+	}
+	st := State{Known: true}
+	if st.Past, err = s.past(); err != nil || st.Past != "" {
+		return st, err
+	}
+	var errs []error
+	part := func(what string, there bool, err error) {
+		st.Parts = append(st.Parts, Part{what, there})
+		errs = append(errs, err)
+	}
+	there, err := hasTable(s.Table)
+	part("table inet "+s.Table, there, err)
+	if r := s.Routing; r != nil {
+		for _, version := range r.Families {
+			there, err := r.hasRoute(version)
+			part(fmt.Sprintf("IPv%d route in table %d", version, r.Table), there, err)
+			there, err = r.hasRule(version)
+			part(fmt.Sprintf("IPv%d rule for mark %#x", version, r.Mark), there, err)
+		}
+	}
+	for _, c := range s.Sysctls {
+		now, err := readSysctl(sysctlPath(c.Key))
+		part("sysctl "+c.Key+"="+c.Set, now == c.Set, err)
+	}
+	return st, errors.Join(errs...)
+}
+
+func hasTable(name string) (bool, error) {
+	conn, err := nftables.New()
+	if err != nil {
+		return false, err
+	}
+	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
+	for _, t := range tables {
+		if t.Name == name {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// current is the state file's content, if it is about this network namespace. What an earlier boot put is gone with it.
+func current(stateFile string) (*state, error) {
+	s, err := readState(stateFile)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	boot, namespace, err := here()
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Boot != boot:
+		return nil, nil
+	case s.Namespace != namespace:
+		return nil, fmt.Errorf("state file %s is about network namespace %s, and this is %s: run it there, or name another file",
+			stateFile, s.Namespace, namespace)
+	}
+	return s, nil
+}
+
+func (s *state) past() (string, error) {
+	boot, namespace, err := here()
+	switch {
+	case err != nil:
+		return "", err
+	case s.Boot != boot:
+		return "the machine was started again since", nil
+	case s.Namespace != namespace:
+		return "it is about another network namespace, " + s.Namespace, nil
+	}
+	return "", nil
+}
+
+// here names this boot and the calling thread's network namespace.
+func here() (boot, namespace string, err error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", "", err
+	}
+	namespace, err = os.Readlink("/proc/thread-self/ns/net")
+	return strings.TrimSpace(string(text)), namespace, err
+}

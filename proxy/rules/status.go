@@ -1,0 +1,24 @@
+package rules
+
+// State is how things stand.
+type State struct {
+	Known bool   // there is a state file: rules were applied and not removed
+	Past  string // why what it tells of cannot be there any more (another boot or network namespace); empty: it can
+	Parts []Part
+}
+
+// Part is one thing that was put.
+type Part struct {
+	What  string
+	There bool
+}
+
+// Complete says whether everything is in place.
+func (s State) Complete() bool {
+	for _, p := range s.Parts {
+		if !p.There {
+			return false
+		}
+	}
+	return s.Known && s.Past == ""
+}
