@@ -63,7 +63,7 @@ var examples = []example{
 	{name: "cut at accept", story: func() *story { return local().connected(1*ms).fails(2*ms, up, evidence.ECONNRESET, 0) },
 		cause: "abort_at_accept", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.UnknownImpact, phase: cause.NoData},
 	{name: "aborted between requests", story: func() *story { return exchanged(remote()).fails(3*sec, up, evidence.ECONNRESET, 0) },
-		cause: "app_abort", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase},
+		cause: "app_abort", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase, alike: []string{"app_close_unread"}},
 	{name: "aborted with a request outstanding", story: func() *story {
 		return exchanged(remote()).sent(100*ms, down, 300).fails(900*ms, up, evidence.ECONNRESET, 0)
 	}, cause: "app_abort", confidence: cause.Possible, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"app_close_unread"}},
@@ -107,7 +107,10 @@ var examples = []example{
 	}, cause: "firewall_reject", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
 	{name: "never acknowledged", story: func() *story {
 		return exchanged(remote()).sent(1*sec, down, 300).looks(up, evidence.Snapshot{State: 7, SndWnd: 65536, TotalRetrans: 4, LastAckRecv: 3 * sec}).fails(4*sec, up, evidence.ETIMEDOUT, 300)
-	}, cause: "path_silent", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
+	}, cause: "path_silent", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
+	{name: "stopped by a rule of this host", story: func() *story {
+		return exchanged(remote()).sent(1*sec, down, 300).looks(up, evidence.Snapshot{State: 7, SndWnd: 65536, NotSent: 300}).fails(4*sec, up, evidence.ETIMEDOUT, 300)
+	}, cause: "local_firewall", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
 	{name: "window shut until the user timeout", story: func() *story {
 		return remote().connected(5*ms).sent(1*sec, down, 4<<20).looks(up, evidence.Snapshot{State: 7, Probes: 3}).fails(4*sec, up, evidence.ETIMEDOUT, 100000)
 	}, cause: "peer_not_reading", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},

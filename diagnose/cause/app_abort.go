@@ -36,16 +36,13 @@ var _ = register(Cause{
 			f.Against = []Cite{saw("it had ended its own direction first, as one does who closes in order")}
 			return f
 		}
-		if c.weSpokeLast() {
-			f.Against = []Cite{saw("closing with our last bytes unread sends the same reset")}
-			if c.FIN[c.Leg.Other()] == nil && !c.windowShut() {
-				f.Settle = append(f.Settle, "the window in the reset (evidence.packets)", "the kernel's reset reason on the peer's host")
-			}
+		f.Settle = append(f.Settle, "the window in the reset (evidence.packets)", "the kernel's reset reason on the peer's host")
+		if c.weSpokeLast() || c.Idle <= RespondingFor || c.unacked() > 0 {
+			f.Against = []Cite{saw("closing with bytes of ours unread sends the same reset")}
 			return f
 		}
-		// It had answered all it was given, so nothing of ours was left unread.
 		f.Strength = Likely
-		f.For = append(f.For, saw("its last bytes came after our last: it had read what we sent"))
+		f.For = append(f.For, saw("it had answered our last bytes %s before: hardly anything of ours was left unread", ms(c.Idle)))
 		return f
 	},
 })

@@ -23,13 +23,13 @@ var _ = register(Cause{
 		if at, fin := c.finAt(); fin && c.reset() {
 			return unreadBehindFIN(c, at)
 		}
-		if !c.abortLike() || !c.weSpokeLast() {
+		if !c.abortLike() || c.out() == 0 {
 			return Finding{}
 		}
 		f := Finding{
 			Strength: Possible,
 			Sentence: say("%s closed the connection with bytes of ours unread", c.who()),
-			For:      []Cite{c.citeReset(), saw("we had sent to it after its last bytes")},
+			For:      []Cite{c.citeReset()},
 			Against:  []Cite{saw("an abort with everything read sends the same reset")},
 			Settle:   []string{"the window in the reset (evidence.packets)", "the kernel's reset reason on the peer's host"},
 		}

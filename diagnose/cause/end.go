@@ -56,7 +56,7 @@ func (c *Case) rtt() time.Duration {
 // there. A reader would have announced room (tcp_cleanup_rbuf).
 func (c *Case) windowShut() bool {
 	s := c.Snap[c.Leg]
-	return s != nil && c.weSpokeLast() && s.SndWnd < shutWindow && uint64(s.SndWnd) < c.out()
+	return s != nil && s.SndWnd < shutWindow && s.Outstanding > s.SndWnd
 }
 
 // shutWindow is a quarter of the window that Linux announces before anything is unread (64 KB), and

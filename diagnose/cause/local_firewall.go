@@ -16,8 +16,21 @@ var _ = register(Cause{
 		{"firewall_reject", "A reset made by a rule here looks like one from outside; a capture shows that it never was on the wire"},
 	},
 	IETF: 9, HAProxy: "SC", Envoy: "UF",
-	Beats: []string{"unreachable"},
+	Beats: []string{"unreachable", "icmp_reject", "path_silent"},
 	Rule: func(c *Case) Finding {
+		if c.neverLeft() {
+			s := c.Snap[c.Leg]
+			f := Finding{
+				Strength: Likely,
+				Sentence: say("this host did not let our packets to %s out, until the connection was given up", c.who()),
+				For: []Cite{
+					saw("the connection ended with %s", c.errno()),
+					saw("%s waited unsent although the peer had room for %s: every attempt to send failed on this host", size(uint64(s.NotSent)), size(uint64(s.SndWnd))),
+				},
+				Against: []Cite{saw("an interface that is down looks the same")},
+			}
+			return f
+		}
 		if c.Connected || c.Leg != evidence.Upstream {
 			return Finding{}
 		}
@@ -38,3 +51,25 @@ var _ = register(Cause{
 		return Finding{}
 	},
 })
+
+// neverLeft says that what was unacknowledged at the end had never been sent although the peer had room:
+// a packet that this host's own rules stop is not counted as sent (tcp_write_xmit, tcp_probe_timer).
+// Measured on 6.18: behind a rule on the way NotSent is 0.
+func (c *Case) neverLeft() bool {
+	s := c.Snap[c.Leg]
+	if s == nil || !c.established() || s.NotSent == 0 || s.NotSent != s.Outstanding || s.SndWnd < s.NotSent {
+		return false
+	}
+	return c.gaveUp()
+}
+
+// gaveUp says that the kernel ended an established leg by its own patience; the last ICMP error's word
+// takes the place of the timeout (tcp_write_err).
+func (c *Case) gaveUp() bool {
+	switch c.errno() {
+	case evidence.ETIMEDOUT, evidence.EHOSTUNREACH, evidence.ENETUNREACH, evidence.ECONNREFUSED, evidence.EACCES,
+		evidence.ENOPROTOOPT, evidence.EHOSTDOWN, evidence.ENETDOWN:
+		return c.established()
+	}
+	return false
+}

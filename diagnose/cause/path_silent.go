@@ -24,14 +24,16 @@ var _ = register(Cause{
 		if !c.timedOut() || s == nil || s.Outstanding == 0 || c.zeroWindow() {
 			return Finding{}
 		}
+		if c.neverLeft() {
+			return Finding{}
+		}
 		return Finding{
-			Strength: Likely,
+			Strength: Conclusive,
 			Sentence: say("%s of ours to %s were never acknowledged; the kernel gave up after %s", size(uint64(s.Outstanding)), c.who(), ms(s.LastAckRecv)),
 			For: []Cite{
 				saw("ETIMEDOUT with %s unacknowledged, %d segments sent again in all", size(uint64(s.Outstanding)), s.TotalRetrans),
 				saw("the last acknowledgement came %s before", ms(s.LastAckRecv)),
 			},
-			Against: []Cite{saw("a rule of this host that drops in silence would look the same")},
 		}
 	},
 })
