@@ -18,6 +18,9 @@ import (
 // Errno is the kernel's answer; zero means success.
 type Errno = syscall.Errno
 
+// Backlog is how many connections may wait to be accepted; the kernel cuts it to net.core.somaxconn.
+const Backlog = 4096
+
 // TCP states as tcpi_state gives them (include/net/tcp_states.h).
 const (
 	StateEstablished = 1

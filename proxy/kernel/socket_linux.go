@@ -40,7 +40,7 @@ func Listen(at netip.AddrPort, shared bool, opt Options) (int, error) {
 		err = unix.Bind(fd, sockaddr(at))
 	}
 	if err == nil && shared {
-		err = unix.Listen(fd, 4096) // cut to net.core.somaxconn by the kernel
+		err = unix.Listen(fd, Backlog)
 	}
 	if err != nil {
 		unix.Close(fd)

@@ -16,12 +16,13 @@ type listener struct {
 	wildcard bool  // the local address must be asked for, for each connection
 	resume   int64 // paused until then; zero: accepting
 	pause    time.Duration
+	failed   int64 // when this host last had no room for a connection
 }
 
 // Pauses after accept4 failed for want of descriptors or memory.
 const (
 	firstPause = 50 * time.Millisecond
-	longPause  = time.Second
+	longPause  = time.Second // also how long all must go well until trouble counts as new
 )
 
 const legMask = kernel.PollIn | kernel.PollOut | kernel.PollPri | kernel.PollRdHup | kernel.PollEdge
@@ -33,17 +34,16 @@ func (l *loop) listen(ln Listener, fd int) kernel.Errno {
 }
 
 // accept takes one connection for each event: the listener is level-triggered, so the next one comes
-// with the next wait, and no call is spent to hear EAGAIN.
-func (l *loop) accept(ln *listener) {
-	if ln.fd < 0 {
-		return
-	}
+// with the next wait, and no call is spent to hear EAGAIN. It returns what accept4 said.
+func (l *loop) accept(ln *listener) kernel.Errno {
 	fd, peer, errno := kernel.Accept(ln.fd)
 	if errno != 0 {
 		l.acceptFailed(ln, errno)
-		return
+		return errno
 	}
-	ln.pause = 0
+	if ln.pause != 0 && l.now-ln.failed > int64(longPause) {
+		ln.pause = 0
+	}
 	p := l.newPair()
 	p.listener = ln
 	p.addresses = ln.Target.Addresses()
@@ -64,6 +64,7 @@ func (l *loop) accept(ln *listener) {
 	default:
 		l.dial(p)
 	}
+	return 0
 }
 
 // refuse ends a pair that never had an upstream, as our own doing.
@@ -82,7 +83,7 @@ func (l *loop) acceptFailed(ln *listener, errno kernel.Errno) {
 	}
 	first := ln.pause == 0
 	ln.pause = min(max(firstPause, 2*ln.pause), longPause)
-	ln.resume = l.now + int64(ln.pause)
+	ln.failed, ln.resume = l.now, l.now+int64(ln.pause)
 	l.poll.Change(ln.fd, 0, ln.token)
 	if first { // one notice for each time of trouble, not for each try
 		l.tell(Notice{Listener: ln.Name, Errno: errno, Pause: ln.pause})
@@ -102,9 +103,8 @@ func (l *loop) stopAccepting() {
 		if ln.fd < 0 {
 			continue
 		}
-		for range cap(l.batch) {
-			before := l.relay.sequence.Load()
-			if l.accept(ln); l.relay.sequence.Load() == before {
+		for range kernel.Backlog { // no more can wait; new ones must not keep us here
+			if errno := l.accept(ln); errno != 0 && errno != syscall.ECONNABORTED {
 				break
 			}
 		}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net/netip"
 	"syscall"
 
 	"whyreset/diagnose/evidence"
@@ -11,7 +12,7 @@ import (
 // meanwhile; its reset is seen at once and ends the dial.
 func (l *loop) dial(p *pair) {
 	p.stage = connecting
-	to := p.addresses[0]
+	to := netip.AddrPortFrom(p.addresses[0].Addr().Unmap(), p.addresses[0].Port()) // as the kernel will name it
 	p.addresses = p.addresses[1:]
 	g := &p.legs[up]
 	fd, errno := kernel.Dial(to, l.relay.opt.Socket)
@@ -38,7 +39,7 @@ func (l *loop) connected(p *pair, mask uint32) {
 	if mask&(kernel.PollErr|kernel.PollHup) != 0 {
 		errno := kernel.TakeError(int(g.fd))
 		if icmp, ok := kernel.TakeICMP(int(g.fd)); ok {
-			p.icmp = &icmp
+			p.icmp = &icmpError{l.now, icmp}
 			if errno == 0 {
 				errno = icmp.Errno
 			}
@@ -49,7 +50,6 @@ func (l *loop) connected(p *pair, mask uint32) {
 			// tcp_reset: in SYN_SENT it would be ECONNREFUSED, so the handshake was complete.
 			l.established(p)
 			l.fail(p, up, errno, evidence.Poll)
-			g.writable = false
 			l.advance(p)
 			return
 		default:
@@ -65,11 +65,22 @@ func (l *loop) connected(p *pair, mask uint32) {
 	l.advance(p)
 }
 
+// serverIsThere says whether the handshake is complete although epoll has not said so yet. It is asked
+// when the client is gone: then what it had sent is still to be delivered, as it would be without us.
+func (l *loop) serverIsThere(p *pair) bool {
+	switch kernel.State(int(p.legs[up].fd)) {
+	case kernel.StateEstablished, kernel.StateCloseWait:
+		return true
+	}
+	return false
+}
+
 func (l *loop) established(p *pair) {
 	g := &p.legs[up]
 	kernel.EndConnectPhase(int(g.fd), g.remote.Addr())
 	l.timers.stop(p)
-	p.stage, p.addresses, p.active = open, nil, l.now
+	g.writable = true
+	p.stage, p.addresses, p.icmp, p.active = open, nil, nil, l.now
 	p.note(event{at: l.now, leg: evidence.Upstream, call: evidence.Connect, saw: evidence.Connected})
 	if limit := l.relay.timeouts.Load().Idle; limit > 0 {
 		l.timers.set(p, l.now+int64(limit))
@@ -84,22 +95,26 @@ func neverConnected(mask uint32) bool {
 // connectFailed goes on to the next address, or gives up and resets the client: it must not take its
 // connection for one that works.
 func (l *loop) connectFailed(p *pair, errno kernel.Errno) {
-	p.noteEnd(event{at: l.now, leg: evidence.Upstream, call: evidence.Connect, saw: evidence.Error, errno: evidence.Errno(errno)})
-	l.nextAddress(p)
+	l.nextAddress(p, event{at: l.now, leg: evidence.Upstream, call: evidence.Connect, saw: evidence.Error, errno: evidence.Errno(errno)})
 }
 
 func (l *loop) connectTimedOut(p *pair) {
-	p.noteEnd(event{at: l.now, leg: evidence.Upstream, did: evidence.ConnectTimeout})
-	l.nextAddress(p)
+	l.nextAddress(p, event{at: l.now, leg: evidence.Upstream, did: evidence.ConnectTimeout})
 }
 
-func (l *loop) nextAddress(p *pair) {
+// nextAddress goes on after a failed one. Only that of the last address is an ending.
+func (l *loop) nextAddress(p *pair, failure event) {
 	p.listener.Target.reportFailure()
 	l.timers.stop(p)
 	if len(p.addresses) == 0 {
 		p.legs[up].failed = true
+		p.noteEnd(failure)
 		l.finish(p)
 		return
+	}
+	if p.failures < maxFailures {
+		p.failures++
+		p.note(failure)
 	}
 	l.closeUpstream(p, kernel.Close)
 	l.dial(p)

@@ -23,7 +23,9 @@ func (l *loop) observe(p *pair, i int, mask uint32) {
 	if mask&kernel.PollOut != 0 {
 		g.writable = true
 	}
-	if mask&kernel.PollErr != 0 {
+	// The errors that end a connection close the socket (tcp_done), so HUP comes with them. ERR alone is
+	// an ICMP error in passing: to ask for it would make it one.
+	if mask&kernel.PollErr != 0 && mask&kernel.PollHup != 0 {
 		if errno := kernel.TakeError(int(g.fd)); errno != 0 {
 			l.fail(p, i, errno, evidence.Poll)
 		}
@@ -254,6 +256,19 @@ func (l *loop) idleExpired(p *pair) {
 	l.finish(p)
 }
 
+// armIdle gives the pairs that carry bytes the deadline of a changed idle timeout, or takes it away.
+func (l *loop) armIdle() {
+	limit := int64(l.relay.timeouts.Load().Idle)
+	for _, p := range l.pairs {
+		if p.stage != open {
+			continue
+		}
+		if l.timers.stop(p); limit > 0 {
+			l.timers.set(p, p.active+limit)
+		}
+	}
+}
+
 // abortAll resets every pair: the proxy stops.
 func (l *loop) abortAll() {
 	for _, p := range l.pairs {
@@ -285,9 +300,12 @@ func (l *loop) finish(p *pair) {
 		how, did = kernel.Abort, evidence.PassedReset
 	}
 	for i := range p.legs {
-		if g := &p.legs[i]; g.fd >= 0 && !(g.failed && p.snaps[i].info.State == kernel.StateClose) {
-			p.note(event{at: l.now, leg: name(i), did: did})
+		g := &p.legs[i]
+		neverThere := g.fd < 0 || i == up && p.stage == connecting
+		if neverThere || g.failed && kernel.State(int(g.fd)) == kernel.StateClose {
+			continue // nobody is told
 		}
+		p.note(event{at: l.now, leg: name(i), did: did})
 	}
 	l.summarise(p)
 	l.closeUpstream(p, how)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"whyreset/diagnose/evidence"
-	"whyreset/proxy/kernel"
 )
 
 // Ended is the story of one pair that is over: a fixed-size value, so that telling it costs the loop a
@@ -27,8 +26,7 @@ type Ended struct {
 	first         account
 	transfers     [2]transfer
 	snaps         [2]snapshot
-	hasICMP       bool
-	icmp          kernel.ICMPError
+	icmp          icmpError // at zero: none
 }
 
 // Leg are the two ends of one leg; invalid when there was none.
@@ -57,7 +55,7 @@ func (l *loop) summarise(p *pair) {
 		e.transfers[i] = p.legs[i].transfer
 	}
 	if p.icmp != nil {
-		e.hasICMP, e.icmp = true, *p.icmp
+		e.icmp = *p.icmp
 	}
 	l.mu.Unlock()
 	l.relay.wakeReporter()
@@ -85,8 +83,8 @@ func (e *Ended) Evidence() *evidence.Evidence {
 		}
 		add(v.at, v.leg, evidence.Socket{Call: v.call, Saw: v.saw, Errno: v.errno})
 	}
-	if e.hasICMP {
-		add(e.end, evidence.Upstream, evidence.ICMP{Type: e.icmp.Type, Code: e.icmp.Code, IPv6: e.icmp.IPv6,
+	if e.icmp.at != 0 {
+		add(e.icmp.at, evidence.Upstream, evidence.ICMP{Type: e.icmp.Type, Code: e.icmp.Code, IPv6: e.icmp.IPv6,
 			From: e.icmp.Offender, Errno: evidence.Errno(e.icmp.Errno)})
 	}
 	for i := range e.snaps {

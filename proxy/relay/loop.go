@@ -37,6 +37,7 @@ const (
 	orderStopAccepting uint32 = 1 << iota
 	orderAbort
 	orderExit
+	orderIdle // the idle timeout has changed
 )
 
 // Sizes of a turn. A read that fills copyBuffer is bulk, worth a pipe. turn bounds how much one flow
@@ -59,8 +60,14 @@ func newLoop(r *Relay, pipeLimit int) (*loop, error) {
 	return &loop{relay: r, poll: poll, pipes: pipes{limit: pipeLimit}}, nil
 }
 
-// close frees what the loop held; its goroutine has ended.
+// close frees what the loop held; its goroutine has ended, or was never started.
 func (l *loop) close() {
+	for _, ln := range l.listeners {
+		if ln.fd >= 0 {
+			kernel.Close(ln.fd)
+			ln.fd = -1
+		}
+	}
 	l.pipes.close()
 	l.poll.Close()
 }
@@ -114,7 +121,9 @@ func (l *loop) dispatch(e *kernel.Event) {
 	}
 	index, gen := uint32(t>>1), uint32(t>>33)
 	if gen == 0 {
-		l.accept(l.listeners[index])
+		if ln := l.listeners[index]; ln.fd >= 0 {
+			l.accept(ln)
+		}
 		return
 	}
 	// The generation keeps out events of a pair that ended earlier in this batch and whose slot, and
@@ -130,10 +139,13 @@ func (l *loop) event(p *pair, i int, mask uint32) {
 		l.connected(p, mask)
 		return
 	}
+	if p.stage == connecting && mask&kernel.PollHup != 0 && l.serverIsThere(p) {
+		l.established(p)
+	}
 	l.observe(p, i, mask)
 	if p.stage == connecting {
 		if p.legs[i].failed {
-			l.finish(p)
+			l.finish(p) // the client is gone: there is nobody to connect for
 		}
 		return
 	}
@@ -199,6 +211,9 @@ func (l *loop) expire() {
 // obey carries out the relay's orders.
 func (l *loop) obey() {
 	o := l.orders.Swap(0)
+	if o&orderIdle != 0 {
+		l.armIdle()
+	}
 	if o&orderStopAccepting != 0 {
 		l.stopAccepting()
 	}

@@ -64,6 +64,7 @@ func (l *loop) copy(p *pair, from int) int {
 	switch {
 	case errno == syscall.EAGAIN:
 		src.readable = false
+		src.drained = src.failed // no edge will come
 		return 0
 	case errno == syscall.EINTR:
 		return 0
@@ -78,7 +79,9 @@ func (l *loop) copy(p *pair, from int) int {
 	l.took(p, from, n)
 	switch {
 	case n == len(l.buffer):
-		f.splicing = l.lease(f)
+		if f.splicing = l.lease(f); !f.splicing {
+			src.urgent = kernel.AtUrgentMark(int(src.fd)) // it may have stopped there by chance
+		}
 	case src.urgent, src.failed: // it may have stopped at the mark; after an error no edge comes
 	case src.fin:
 		src.eof = true // FIN is in order: with it known, a short read was the last
@@ -110,7 +113,9 @@ func (l *loop) fill(p *pair, from int) int {
 		src.drained = true
 		return 0
 	case n == 0:
-		l.stopSplicing(f) // only recv can tell the end of the stream from an urgent byte
+		// The end of the stream, or an urgent byte with the FIN already behind it.
+		l.stopSplicing(f)
+		src.urgent = src.urgent || kernel.AtUrgentMark(int(src.fd))
 		return 0
 	}
 	f.piped = n
@@ -128,7 +133,7 @@ const tooSmall = 4
 
 func (l *loop) lease(f *flow) bool {
 	if !f.leased {
-		f.pipe, f.leased = l.pipes.lease()
+		f.pipe, f.leased = l.pipes.lease(l.now)
 		f.small = 0
 	}
 	return f.leased
@@ -197,10 +202,7 @@ func (l *loop) send(p *pair, from int, b []byte, urgent bool) int {
 	} else {
 		n, errno = kernel.Send(int(dst.fd), b)
 	}
-	if errno == syscall.EINTR {
-		return 0
-	}
-	if errno != 0 {
+	if errno != 0 { // never EINTR: sk_stream_wait_memory looks for a signal only when it may wait
 		l.refused(p, 1-from, errno)
 		return 0
 	}

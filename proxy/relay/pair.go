@@ -29,7 +29,7 @@ type pair struct {
 	stage    stage
 	queued   bool // in the loop's list of those that used up their turn
 	nevents  uint8
-	lostMore bool // more events than room
+	failures uint8 // addresses that could not be connected to
 	index    uint32
 	gen      uint32 // of this use of the slot; epoll tokens of an earlier use are stale
 	timer    int32  // position in the loop's heap, -1 when out
@@ -49,7 +49,7 @@ type pair struct {
 	events [maxEvents]event
 	first  account // of both legs when the first ending was seen
 	snaps  *[2]snapshot
-	icmp   *kernel.ICMPError
+	icmp   *icmpError
 }
 
 type leg struct {
@@ -85,9 +85,20 @@ type snapshot struct {
 	unread, unacked int
 }
 
-// maxEvents bounds the story of one pair. Endings are few by nature: each leg has one FIN and one
-// error; only data between them and failed addresses repeat.
-const maxEvents = 14
+// icmpError is the last one of the connect phase.
+type icmpError struct {
+	at int64
+	kernel.ICMPError
+}
+
+// maxEvents bounds the story of one pair, and no story is longer. Before the first byte: accepted,
+// connected, failed addresses up to maxFailures (further ones are not told), the last of them. Then each
+// leg has one FIN and one error, passed on once each, and data before the first ending and between the
+// two FINs; and there is at most one end of our own making.
+const (
+	maxEvents   = 24
+	maxFailures = 6
+)
 
 type event struct {
 	at    int64
@@ -107,10 +118,6 @@ func name(i int) evidence.Leg {
 }
 
 func (p *pair) note(e event) {
-	if int(p.nevents) == len(p.events) {
-		p.lostMore = true
-		return
-	}
 	p.events[p.nevents] = e
 	p.nevents++
 }

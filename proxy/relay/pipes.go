@@ -1,6 +1,10 @@
 package relay
 
-import "whyreset/proxy/kernel"
+import (
+	"time"
+
+	"whyreset/proxy/kernel"
+)
 
 // pipes lends kernel pipes to the flows of one loop that carry much. Pipes are scarce: without
 // CAP_SYS_RESOURCE a user has fs.pipe-user-pages-soft pages, 64 MB, in all. None to be had means that
@@ -9,8 +13,11 @@ type pipes struct {
 	idle  []kernel.Pipe
 	lent  int
 	limit int
-	tight bool // the kernel refused one; ask no more until one came back
+	tight int64 // the kernel refused one: until then it is not asked again
 }
+
+// tightFor is how long to do without after the kernel refused: it costs calls to ask.
+const tightFor = int64(time.Second)
 
 // Sizes to ask for. Measured on bulk: 1 MiB costs 0.8-0.95 × the CPU of 256 KiB, 64 KiB 1.2 ×.
 const (
@@ -19,14 +26,14 @@ const (
 	bigPipes  = 16 // of each loop; the rest are small, to leave some for others of this user
 )
 
-func (s *pipes) lease() (kernel.Pipe, bool) {
+func (s *pipes) lease(now int64) (kernel.Pipe, bool) {
 	if n := len(s.idle); n > 0 {
 		p := s.idle[n-1]
 		s.idle = s.idle[:n-1]
 		s.lent++
 		return p, true
 	}
-	if s.tight || s.lent >= s.limit {
+	if now < s.tight || s.lent >= s.limit {
 		return kernel.Pipe{}, false
 	}
 	size := smallPipe
@@ -38,7 +45,7 @@ func (s *pipes) lease() (kernel.Pipe, bool) {
 		p, err = kernel.NewPipe(smallPipe)
 	}
 	if err != nil {
-		s.tight = true
+		s.tight = now + tightFor
 		return kernel.Pipe{}, false
 	}
 	s.lent++
@@ -49,7 +56,6 @@ func (s *pipes) lease() (kernel.Pipe, bool) {
 // connection that is over.
 func (s *pipes) giveBack(p kernel.Pipe, left int) {
 	s.lent--
-	s.tight = false
 	if left > 0 || len(s.idle) >= keepPipes {
 		p.Close()
 		return

@@ -29,7 +29,7 @@ import (
 
 // Options are the relay's settings. The zero value runs one loop per processor with no timeout at all.
 type Options struct {
-	Loops  int            // event loops; zero: one for each processor
+	Loops  int            // event loops; zero: one for each processor this process may use
 	Socket kernel.Options // keepalive and user timeout of both legs; zero changes nothing
 	Pipes  int            // most pipes at a time, over all loops; zero: 256
 
@@ -78,12 +78,15 @@ type Relay struct {
 	stopping chan struct{}
 	running  sync.WaitGroup
 	reporter sync.WaitGroup
+
+	mu     sync.Mutex // guards closed: no order may write to a descriptor that is already another's
+	closed bool
 }
 
 // New makes the loops; nothing runs before Start.
 func New(opt Options) (*Relay, error) {
 	if opt.Loops <= 0 {
-		opt.Loops = runtime.NumCPU()
+		opt.Loops = runtime.GOMAXPROCS(0)
 	}
 	if opt.Pipes <= 0 {
 		opt.Pipes = 256
@@ -108,6 +111,7 @@ func New(opt Options) (*Relay, error) {
 // The loops share the port with SO_REUSEPORT, which would also let a second whyreset of the same user
 // in: so the port is bound once without it first.
 func (r *Relay) Listen(ln Listener) (netip.AddrPort, error) {
+	ln.Address = netip.AddrPortFrom(ln.Address.Addr().Unmap(), ln.Address.Port()) // as the kernel will name it
 	if ln.Address.Port() != 0 {
 		probe, err := kernel.Listen(ln.Address, false, r.opt.Socket)
 		if err != nil {
@@ -141,8 +145,11 @@ func (r *Relay) Start() {
 	go r.report()
 }
 
-// SetTimeouts changes the limits for what is armed from now on.
-func (r *Relay) SetTimeouts(t Timeouts) { r.timeouts.Store(&t) }
+// SetTimeouts changes the limits. A dial under way keeps the one it was begun with.
+func (r *Relay) SetTimeouts(t Timeouts) {
+	r.timeouts.Store(&t)
+	r.order(orderIdle)
+}
 
 // Active is the number of pairs alive.
 func (r *Relay) Active() int { return int(r.active.Load()) }
@@ -154,17 +161,36 @@ func (r *Relay) StopAccepting() { r.order(orderStopAccepting) }
 func (r *Relay) Abort() { r.order(orderAbort) }
 
 // Close aborts what is left, ends the loops and waits until the last ended connection was reported.
+// Orders given afterwards do nothing, and neither does another Close.
 func (r *Relay) Close() {
 	r.order(orderStopAccepting | orderAbort | orderExit)
 	r.running.Wait()
-	for _, l := range r.loops {
-		l.close()
+	if r.free() {
+		close(r.stopping)
 	}
-	close(r.stopping)
 	r.reporter.Wait()
 }
 
+// free closes the loops' descriptors, once.
+func (r *Relay) free() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.closed = true
+	for _, l := range r.loops {
+		l.close()
+	}
+	return true
+}
+
 func (r *Relay) order(o uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
 	for _, l := range r.loops {
 		l.orders.Or(o)
 		l.poll.Wake()
