@@ -1,0 +1,5 @@
+//go:build !linux
+
+package kernel
+
+func TerminalWidth(int) int { return 0 }
