@@ -26,7 +26,7 @@ func Defaults() *Config {
 // Complete fills in what a listener may leave out: mode forward, source own,
 // and the name MODE-N with the first N that no other listener bears.
 func (c *Config) Complete() {
-	taken := map[string]bool{}
+	taken, last := map[string]bool{}, map[Mode]int{}
 	for _, l := range c.Listeners {
 		taken[l.Name] = true
 	}
@@ -38,10 +38,10 @@ func (c *Config) Complete() {
 		if l.Source == "" {
 			l.Source = SourceOwn
 		}
-		for n := 1; l.Name == ""; n++ {
-			if name := fmt.Sprintf("%s-%d", l.Mode, n); !taken[name] {
+		for l.Name == "" {
+			last[l.Mode]++
+			if name := fmt.Sprintf("%s-%d", l.Mode, last[l.Mode]); !taken[name] {
 				l.Name = name
-				taken[name] = true
 			}
 		}
 	}

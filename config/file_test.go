@@ -91,6 +91,7 @@ func TestUnreadableFiles(t *testing.T) {
 	}
 	large := write("large", strings.Repeat("#", maxFile+1))
 	most := write("most", strings.Repeat("#", maxFile))
+	broken := write("broken", strings.Repeat("#\n", 500)+"log:\n\tformat: json\n")
 	missing := filepath.Join(dir, "missing")
 	for _, test := range []struct {
 		name, named, byDefault, want string
@@ -102,6 +103,7 @@ func TestUnreadableFiles(t *testing.T) {
 		{name: "below a file", byDefault: most + "/x", want: most + "/x: cannot be read: not a directory"},
 		{name: "too large", named: large, want: large + ": cannot be read: larger than 1024 kB, which no configuration is"},
 		{name: "as large as allowed", named: most},
+		{name: "too long for us to find the line", named: broken, want: broken + ":502: is not YAML: found character that cannot start any token"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			// That listeners are missing is not known when the file could not be read.

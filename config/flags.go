@@ -85,21 +85,20 @@ func readFlags(fs *pflag.FlagSet, s supported) *layer {
 			l.take(sc.field, f.Value.String(), Origin{Kind: FromFlag, Name: sc.path}, s)
 		}
 	}
-	if f := fs.Lookup(flagForward); f != nil && f.Changed {
-		l.forwards(f)
+	if f := fs.Lookup(flagForward); f != nil {
+		// GetStringArray would drop a single empty text.
+		if texts, ours := f.Value.(pflag.SliceValue); ours {
+			l.forwards(texts.GetSlice())
+		}
 	}
 	return l
 }
 
 // forwards reads each --forward into a listener. The addresses themselves are
 // checked with those of the file, so that the messages are the same.
-func (l *layer) forwards(f *pflag.Flag) {
+func (l *layer) forwards(texts []string) {
 	at := Origin{Kind: FromFlag, Name: flagForward}
-	texts, ok := f.Value.(pflag.SliceValue)
-	if !ok {
-		return
-	}
-	for _, text := range texts.GetSlice() {
+	for _, text := range texts {
 		listen, upstream, bad := parseForward(text)
 		if bad != nil {
 			l.unread = true

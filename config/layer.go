@@ -1,7 +1,5 @@
 package config
 
-import "strings"
-
 // layer is what one source says: values that passed parse and check, where each
 // came from, and the problems with the rest.
 type layer struct {
@@ -37,22 +35,4 @@ func (l *layer) take(f field, text string, at Origin, s supported) {
 	}
 	l.values[f.path] = value
 	l.origins[f.path] = at
-}
-
-// failed says whether something was wrong with key, with a part of it, with
-// something it is part of, or with a key that was probably meant to be it: what
-// is then found wrong with the rest is a consequence.
-func failed(problems []Problem, key string) bool {
-	for _, p := range problems {
-		if p.Key != "" && (p.Key == key || p.Suggest == key || within(p.Key, key) || within(key, p.Key)) {
-			return true
-		}
-	}
-	return false
-}
-
-// within says whether key lies below section: "log.format" below "log".
-func within(key, section string) bool {
-	rest, ok := strings.CutPrefix(key, section)
-	return ok && rest != "" && (rest[0] == '.' || rest[0] == '[')
 }

@@ -77,7 +77,7 @@ func assemble(src Source, file *layer, s supported) (*Config, Origins, error) {
 	}
 	cfg.Complete()
 	// A listener that could not be read is not the same as none.
-	none := len(cfg.Listeners) == 0 && !file.unread && !flags.unread && !failed(problems, "listeners")
+	none := len(cfg.Listeners) == 0 && !file.unread && !flags.unread && !failedIn(problems).has("listeners")
 	if src.NeedListeners && none {
 		problems = append(problems, Problem{
 			Key: "listeners", What: "there are none, so there is nothing to do",

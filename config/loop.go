@@ -2,15 +2,20 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // loops refuses listeners that would dial themselves, directly or by way of
 // others: one connection would become as many as there are ports.
 func (v *validator) loops() {
+	addrs := make([]listenAddr, len(v.Listeners))
+	for i, l := range v.Listeners {
+		addrs[i], _ = parseListen(l.Address) // a wrong one has port 0, which nobody reaches
+	}
 	next := make([]int, len(v.Listeners)) // the listener that an upstream leads to, or -1
 	for i, l := range v.Listeners {
-		next[i] = v.leadsTo(l)
+		next[i] = leadsTo(l, addrs)
 	}
 	told := make([]bool, len(next))
 	for i := range next {
@@ -29,7 +34,7 @@ func (v *validator) loops() {
 	}
 }
 
-func (v *validator) leadsTo(l Listener) int {
+func leadsTo(l Listener, addrs []listenAddr) int {
 	if l.Mode != ModeForward {
 		return -1
 	}
@@ -37,12 +42,7 @@ func (v *validator) leadsTo(l Listener) int {
 	if bad != nil {
 		return -1
 	}
-	for j, other := range v.Listeners {
-		if a, bad := parseListen(other.Address); bad == nil && other.Address != "" && up.reaches(a) {
-			return j
-		}
-	}
-	return -1
+	return slices.IndexFunc(addrs, up.reaches)
 }
 
 // circle follows next from start and returns the way back to it, start at both

@@ -36,9 +36,6 @@ func merge(file, env, flags *layer) (*Config, error) {
 	if err := v.UnmarshalExact(cfg, strict); err != nil {
 		return nil, err
 	}
-	if cfg.Listeners == nil {
-		cfg.Listeners = []Listener{}
-	}
 	return cfg, nil
 }
 
@@ -47,7 +44,6 @@ func merge(file, env, flags *layer) (*Config, error) {
 func strict(dc *mapstructure.DecoderConfig) {
 	dc.TagName = "yaml"
 	dc.WeaklyTypedInput = false
-	dc.ErrorUnused = true
 	dc.DecodeHook = mapstructure.DecodeHookFuncType(refuseBareDuration)
 }
 
@@ -62,11 +58,7 @@ func refuseBareDuration(from, to reflect.Type, value any) (any, error) {
 func nested(values map[string]any) map[string]any {
 	out := map[string]any{}
 	for path, value := range values {
-		section, key, ok := strings.Cut(path, ".")
-		if !ok {
-			out[section] = value
-			continue
-		}
+		section, key, _ := strings.Cut(path, ".")
 		below, ok := out[section].(map[string]any)
 		if !ok {
 			below = map[string]any{}

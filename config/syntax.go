@@ -38,13 +38,13 @@ func (w walker) syntax(err error, data []byte) {
 // brokenLine finds the line, from 1, in which that begins which is not YAML: the
 // one after the longest run of lines that is. The library names the line where
 // the surrounding section begins, or the one before. As one run after the other
-// is tried, large files are left to the library: the result is 0.
+// is tried, files of unusual size are left to the library: the result is 0.
 func brokenLine(data []byte) (line int, text []byte) {
-	const most = 16 << 10
-	if len(data) > most {
+	const mostBytes, mostLines = 16 << 10, 400
+	all := bytes.SplitAfter(data, []byte("\n"))
+	if len(data) > mostBytes || len(all) > mostLines {
 		return 0, nil
 	}
-	all := bytes.SplitAfter(data, []byte("\n"))
 	rest := data
 	for n := len(all); n > 0; n-- {
 		rest = rest[:len(rest)-len(all[n-1])]

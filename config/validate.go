@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"slices"
 )
 
 // Validate checks a configuration that was made by hand or has been changed;
@@ -12,9 +11,9 @@ func (c *Config) Validate() error {
 	return asError(validate(c, nil, built, nil))
 }
 
-// validate leaves out keys in which earlier problems were found.
+// validate returns what is wrong beside the earlier problems and their consequences.
 func validate(c *Config, origins Origins, s supported, earlier []Problem) []Problem {
-	v := validator{Config: c, origins: origins, supported: s, problems: slices.Clone(earlier)}
+	v := validator{Config: c, origins: origins, supported: s, failed: failedIn(earlier)}
 	for _, sc := range scalars(c) {
 		v.check(sc.path, sc.field, sc.value)
 	}
@@ -27,19 +26,20 @@ func validate(c *Config, origins Origins, s supported, earlier []Problem) []Prob
 	v.names()
 	v.addresses()
 	v.loops()
-	return v.problems[len(earlier):]
+	return v.problems
 }
 
 type validator struct {
 	*Config
 	origins   Origins
 	supported supported
+	failed    failed
 	problems  []Problem
 }
 
 // check applies the rules for one value by itself.
 func (v *validator) check(path string, f field, value reflect.Value) {
-	if failed(v.problems, path) {
+	if v.failed.has(path) {
 		return
 	}
 	plain := plainValue(value)
@@ -63,20 +63,21 @@ func (v *validator) fail(path string, value *string, f *fault) {
 	}
 	p.At = at
 	v.problems = append(v.problems, p)
+	v.failed.add(p)
 }
 
 // required checks which addresses a listener of its mode must have.
 func (v *validator) required(i int) {
 	l := v.Listeners[i]
-	if path := listenerPath(i, "address"); l.Address == "" && !failed(v.problems, path) {
+	if path := listenerPath(i, "address"); l.Address == "" && !v.failed.has(path) {
 		v.fail(path, nil, &fault{what: "is missing", allowed: allowed(field{path: "listeners[].address"})})
 	}
-	if failed(v.problems, listenerPath(i, "mode")) {
+	if v.failed.has(listenerPath(i, "mode")) {
 		return // what the upstream must be depends on it
 	}
 	path := listenerPath(i, "upstream")
 	switch {
-	case failed(v.problems, path):
+	case v.failed.has(path):
 	case l.Mode == ModeForward && l.Upstream == "":
 		v.fail(path, nil, &fault{what: "is missing, and mode forward has nowhere to dial", allowed: allowed(field{path: "listeners[].upstream"})})
 	case l.Mode != ModeForward && l.Upstream != "":
@@ -109,7 +110,7 @@ type bound struct {
 func (v *validator) addresses() {
 	var all []bound
 	add := func(path, text string) {
-		if text == "" || failed(v.problems, path) {
+		if text == "" || v.failed.has(path) {
 			return
 		}
 		if a, bad := parseListen(text); bad == nil {

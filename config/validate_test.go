@@ -1,0 +1,57 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestValidate(t *testing.T) {
+	one := func(l Listener) func(*Config) {
+		return func(c *Config) { c.Listeners = []Listener{l} }
+	}
+	for _, test := range []struct {
+		name   string
+		change func(c *Config)
+		want   string
+	}{
+		{"defaults", func(*Config) {}, ""},
+		{"a listener", one(Listener{Address: ":1", Upstream: "db:1"}), ""},
+		{"a bare listener", one(Listener{}), "listeners[0].address: is missing; allowed: IP:PORT such as 127.0.0.1:15432, [::1]:15432 or :15432\n" +
+			"listeners[0].upstream: is missing, and mode forward has nowhere to dial; allowed: HOST:PORT such as db:5432, 10.0.0.5:5432 or [2001:db8::5]:5432"},
+		{"a duration", func(c *Config) { c.Timeouts.Idle = -time.Second },
+			"timeouts.idle: -1s is negative; allowed: a duration with its unit, such as 500ms, 10s or 1h30m, or 0"},
+		{"a ratio", func(c *Config) { c.Log.SampleClean = 2 }, "log.sample_clean: 2 is out of range; allowed: a number from 0 to 1"},
+		{"words left out", func(c *Config) { c.Log.Format, c.Evidence.Packets = "", "" },
+			"log.format: \"\" is empty; allowed: auto, json, console\nevidence.packets: \"\" is empty; allowed: auto, on, off"},
+		{"a loop", one(Listener{Name: "a", Address: ":1", Upstream: "localhost.:1"}),
+			"listeners[0].upstream: localhost.:1 is this listener itself, so that it would dial itself without end"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := Defaults()
+			test.change(c)
+			c.Complete()
+			err := c.Validate()
+			if got := strings.TrimSuffix(lines(err), "\n"); got != test.want {
+				t.Errorf("\n got %s\nwant %s", got, test.want)
+			}
+			var all *Error
+			if err != nil && !errors.As(err, &all) {
+				t.Errorf("got a %T, want an *Error", err)
+			}
+		})
+	}
+}
+
+// A configuration that Complete has not seen lacks modes and sources, which is told.
+func TestValidateWithoutComplete(t *testing.T) {
+	c := Defaults()
+	c.Listeners = []Listener{{Address: ":1", Upstream: "db:1"}, {Address: ":2", Upstream: "db:2", Mode: ModeForward, Source: SourceOwn}}
+	const want = `listeners[0].mode: "" is empty; allowed: forward, redirect, tproxy` + "\n" +
+		`listeners[0].source: "" is empty; allowed: own, client-ip, client`
+	err := asError(validate(c, nil, everything, nil))
+	if got := strings.TrimSuffix(lines(err), "\n"); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
