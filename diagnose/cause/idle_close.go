@@ -1,6 +1,10 @@
 package cause
 
-import "whyreset/diagnose/evidence"
+import (
+	"time"
+
+	"whyreset/diagnose/evidence"
+)
 
 var _ = register(Cause{
 	ID:     "idle_close",
@@ -18,7 +22,7 @@ var _ = register(Cause{
 	HAProxy: "--", Envoy: "Normal",
 	Beats: []string{"clean_close"},
 	Rule: func(c *Case) Finding {
-		if !c.isFIN() || !c.Connected || c.Idle <= RespondingFor || c.FIN[c.Leg.Other()] != nil && *c.FIN[c.Leg.Other()] < c.End.At {
+		if !c.isFIN() || !c.Connected || c.Idle < silence || c.FIN[c.Leg.Other()] != nil && *c.FIN[c.Leg.Other()] < c.End.At {
 			return Finding{}
 		}
 		if c.Leg == evidence.Upstream && c.clientSpokeLast() || c.Leg == evidence.Downstream && c.Down.In == 0 {
@@ -31,3 +35,7 @@ var _ = register(Cause{
 		}
 	},
 })
+
+// silence is the least that counts as one. A server's timer of one second, the shortest in use, begins
+// before its last byte has arrived here, so a little less than a second may have passed.
+const silence = 900 * time.Millisecond
