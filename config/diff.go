@@ -15,8 +15,8 @@ type Change struct {
 	// Old and New are the values as in the file; for a listener that came or
 	// went a summary and "".
 	Old, New string
-	// Live says that the change can be made while running: log, timeouts,
-	// resolve and limits. The rest needs a restart.
+	// Live says that the change can be made while running: log, timeouts but
+	// keepalive and user, resolve, limits. The rest needs a restart.
 	Live bool
 }
 
@@ -36,9 +36,20 @@ func orNone(s string) string {
 	return s
 }
 
-// live names the sections that can change while running. What is not named
-// here needs a restart: opening sockets and gaining privileges belong to the start.
-var live = map[string]bool{"log": true, "timeouts": true, "resolve": true, "limits": true}
+// live says which keys can change while running: whole sections, but for what
+// the listening sockets hand on to those they accept. What is not named here
+// needs a restart: opening sockets and gaining privileges belong to the start.
+func live(path string) bool {
+	switch path {
+	case "timeouts.keepalive", "timeouts.user":
+		return false
+	}
+	switch section, _, _ := strings.Cut(path, "."); section {
+	case "log", "timeouts", "resolve", "limits":
+		return true
+	}
+	return false
+}
 
 // Diff lists what differs between two configurations, in the order of the file.
 // It is empty when both mean the same.
@@ -48,21 +59,21 @@ func Diff(before, after *Config) []Change {
 	for i, s := range is {
 		a, b := yamlText(s.kind, plainValue(was[i].value)), yamlText(s.kind, plainValue(s.value))
 		if a != b {
-			section, _, _ := strings.Cut(s.path, ".")
-			changes = append(changes, Change{Key: s.path, Old: a, New: b, Live: live[section]})
+			changes = append(changes, Change{Key: s.path, Old: a, New: b, Live: live(s.path)})
 		}
 	}
 	return changes
 }
 
-// Reloaded is running with the sections of loaded that can change while running:
+// Reloaded is running with those values of loaded that can change while running:
 // what holds after a reload. What Diff still finds between it and loaded waits
 // for a restart.
 func Reloaded(running, loaded *Config) *Config {
 	next := *running
-	for _, f := range rootFields() {
-		if live[f.key] {
-			reflect.ValueOf(&next).Elem().Field(f.index).Set(reflect.ValueOf(loaded).Elem().Field(f.index))
+	from := scalars(loaded)
+	for i, s := range scalars(&next) {
+		if live(s.path) {
+			s.value.Set(from[i].value)
 		}
 	}
 	return &next

@@ -29,11 +29,15 @@ func TestDiff(t *testing.T) {
 			c.Evidence.Witness = SwitchOff
 			c.Resolve.Interval = 0
 			c.Timeouts.Idle = time.Hour
+			c.Timeouts.Keepalive = time.Minute
+			c.Timeouts.User = time.Minute
 			c.Log.Output = "stderr"
 			c.Listeners[0].Upstream = "db:2"
 		}, "listeners[db].upstream: db:1 → db:2 (needs a restart)\n" +
 			"log.output: stdout → stderr\n" +
 			"timeouts.idle: 0s → 1h\n" +
+			"timeouts.keepalive: 0s → 1m (needs a restart)\n" +
+			"timeouts.user: 0s → 1m (needs a restart)\n" +
 			"resolve.interval: 30s → 0s\n" +
 			"evidence.witness: auto → off (needs a restart)\n" +
 			"limits.connections: 0 → 5\n" +
@@ -59,10 +63,10 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// Every section either can change while running or needs a restart, in Diff and
+// Every key either can change while running or needs a restart, in Diff and
 // in Reloaded alike.
 func TestReloadedAgreesWithDiff(t *testing.T) {
-	before, after := Defaults(), &Config{Listeners: []Listener{{Name: "a"}}}
+	before, after := Defaults(), &Config{Listeners: []Listener{{Name: "a"}}, Timeouts: Timeouts{Keepalive: time.Minute, User: time.Minute}}
 	reloaded := Reloaded(before, after)
 	waiting := map[string]bool{}
 	for _, c := range Diff(reloaded, after) {
