@@ -133,7 +133,7 @@ func (l *loop) settle(p *pair) {
 	for from := range p.flows {
 		l.passFIN(p, from)
 	}
-	if d.eof && u.eof && p.flows[down].held() == 0 && p.flows[up].held() == 0 {
+	if d.fin && u.fin {
 		l.settleClosing(p)
 	}
 }
@@ -183,6 +183,17 @@ func (l *loop) settleFailed(p *pair, x int) {
 // acknowledged: closing earlier would hide a reset that destroys them.
 func (l *loop) settleClosing(p *pair) {
 	left := 0
+	for i := range p.legs {
+		if g := &p.legs[i]; !g.eof || p.flows[i].held() > 0 {
+			left += p.flows[i].held() + kernel.Unread(int(g.fd)) + kernel.Unacked(int(p.legs[1-i].fd))
+		}
+	}
+	if left > 0 {
+		if !p.queued {
+			l.waitFor(p, closing, left)
+		}
+		return
+	}
 	for i := range p.legs {
 		g := &p.legs[i]
 		n := kernel.Unacked(int(g.fd))

@@ -76,15 +76,21 @@ func (l *loop) run() {
 	defer l.relay.running.Done()
 	l.now = clock()
 	for !l.exit {
-		n := l.poll.Wait(l.batch[:], l.patience())
-		l.now = clock()
-		for i := range l.batch[:n] {
-			l.dispatch(&l.batch[i])
-		}
-		l.nextTurns()
-		l.expire()
-		l.obey()
+		l.round(l.patience())
 	}
+}
+
+// round waits for events, for so many ms at most, and does what is to be done.
+func (l *loop) round(patience int) {
+	due := len(l.again)
+	n := l.poll.Wait(l.batch[:], patience)
+	l.now = clock()
+	for i := range l.batch[:n] {
+		l.dispatch(&l.batch[i])
+	}
+	l.nextTurns(due)
+	l.expire()
+	l.obey()
 }
 
 // patience is how long to wait for events, in ms; -1 for ever.
@@ -149,7 +155,9 @@ func (l *loop) event(p *pair, i int, mask uint32) {
 		}
 		return
 	}
-	l.advance(p)
+	if !p.queued {
+		l.advance(p)
+	}
 }
 
 // advance moves bytes both ways and then looks whether anything is over.
@@ -159,14 +167,14 @@ func (l *loop) advance(p *pair) {
 	l.settle(p)
 }
 
-// nextTurns goes on with those that had used up their turn.
-func (l *loop) nextTurns() {
-	if len(l.again) == 0 {
+// nextTurns goes on with those that had used up their turn in an earlier round, the first ones in the list.
+func (l *loop) nextTurns(due int) {
+	if due == 0 {
 		return
 	}
 	turns := l.again
-	l.again = l.spare[:0]
-	for _, p := range turns {
+	l.again = append(l.spare[:0], turns[due:]...)
+	for _, p := range turns[:due] {
 		if p.queued { // else it ended meanwhile
 			p.queued = false
 			l.advance(p)

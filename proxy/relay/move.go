@@ -150,11 +150,11 @@ func (l *loop) stopSplicing(f *flow) {
 // took accounts for n bytes read from a leg.
 func (l *loop) took(p *pair, from, n int) {
 	src := &p.legs[from]
-	if !src.noted && !src.fin && !src.failed { // behind its end, it is what came before
+	src.in += uint64(n)
+	if !src.noted && src.in > src.arrived {
 		src.noted = true
 		p.note(event{at: l.now, leg: name(from), call: evidence.Recv, saw: evidence.Data})
 	}
-	src.in += uint64(n)
 	src.lastIn, p.active = l.now, l.now
 }
 

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"net/netip"
 
 	"whyreset/diagnose/evidence"
@@ -20,7 +21,7 @@ const (
 	connecting       // the upstream's handshake is under way; nothing is read from the client yet
 	open             // bytes flow
 	flushing         // one leg is over by an error; the other still gets what that leg had sent
-	closing          // both FINs are passed on; the last bytes wait for their acknowledgement
+	closing          // both sides have sent their FIN; the last bytes are being delivered
 )
 
 // pair is one client with its server. It is of fixed size and owned by one loop; an idle one holds two
@@ -66,6 +67,7 @@ type leg struct {
 	noted         bool // its data is noted since the last ending of either leg
 	local, remote netip.AddrPort
 	transfer
+	arrived uint64 // of in: what had arrived by that ending, and so is no news when it is read
 }
 
 // transfer counts what moved on one leg.
@@ -125,23 +127,25 @@ func (p *pair) note(e event) {
 // noteEnd notes an ending and, before the first one, the account up to it: what has arrived counts,
 // read or not. After any ending, data is worth a note again: it may be what the far end no longer wanted.
 func (p *pair) noteEnd(e event) {
-	if p.first.at == 0 {
-		p.first = account{at: e.at, legs: [2]transfer{p.legs[down].transfer, p.legs[up].transfer}}
-		for i := range p.legs {
-			g := &p.legs[i]
-			if g.fd < 0 || g.over() {
-				continue
-			}
+	isFirst := p.first.at == 0
+	p.first.at = cmp.Or(p.first.at, e.at)
+	for i := range p.legs {
+		g := &p.legs[i]
+		account := g.transfer
+		if g.fd >= 0 && !g.over() {
 			if n := kernel.Unread(int(g.fd)); n > 0 {
-				p.first.legs[i].in += uint64(n)
-				p.first.legs[i].lastIn = e.at
-				if !g.noted {
-					p.note(event{at: e.at, leg: name(i), call: evidence.Poll, saw: evidence.Data})
-				}
+				account.in += uint64(n)
+				account.lastIn = e.at
 			}
 		}
+		if !g.noted && account.in > g.arrived {
+			p.note(event{at: e.at, leg: name(i), call: evidence.Poll, saw: evidence.Data})
+		}
+		g.noted, g.arrived = false, account.in
+		if isFirst {
+			p.first.legs[i] = account
+		}
 	}
-	p.legs[down].noted, p.legs[up].noted = false, false
 	p.note(e)
 }
 

@@ -1,0 +1,164 @@
+package relay
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// full is a process without a free descriptor.
+type full struct {
+	limit syscall.Rlimit
+	taken []int
+}
+
+// fillDescriptors leaves this process no descriptor until free is called.
+func fillDescriptors(t *testing.T) *full {
+	t.Helper()
+	f := &full{}
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &f.limit); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.free)
+	for {
+		fd, err := syscall.Dup(0)
+		if err != nil {
+			break
+		}
+		f.taken = append(f.taken, fd)
+		if len(f.taken) == 20 { // enough; what lies lower is taken too, so the limit can come down to here
+			few := f.limit
+			few.Cur = uint64(fd) + 1
+			if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return f
+}
+
+func (f *full) free() {
+	for _, fd := range f.taken {
+		syscall.Close(fd)
+	}
+	f.taken = nil
+	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &f.limit)
+}
+
+// Without descriptors the listener pauses, says so once, and serves those who waited when there are some again.
+func TestAcceptWithoutDescriptors(t *testing.T) {
+	l := prepare(t, Options{Loops: 1}, echo(t))
+	var clients []*net.TCPConn
+	for range 3 {
+		clients = append(clients, dial(t, l.address))
+	}
+	full := fillDescriptors(t)
+	l.Start()
+	var n Notice
+	select {
+	case n = <-l.notices:
+	case <-time.After(20 * time.Second):
+		t.Fatal("in vain: waited for a notice")
+	}
+	if n.Listener != "test" || n.Errno != syscall.EMFILE || n.Pause != firstPause {
+		t.Errorf("got %+v", n)
+	}
+	time.Sleep(4 * firstPause) // for more tries, each of which must be silent
+	full.free()
+	for _, c := range clients {
+		write(t, c, "hello")
+		wantRead(t, c, "hello")
+		c.Close()
+		l.wantStory("d:connected u:connected d:data u:data d:fin !u:passed-fin u:fin !d:closed !u:closed")
+	}
+	if len(l.notices) > 0 {
+		t.Errorf("got another notice: %+v", <-l.notices)
+	}
+}
+
+// A relay whose target is itself refuses the connection that comes back.
+func TestLoopRefused(t *testing.T) {
+	t.Parallel()
+	l := prepare(t, Options{Loops: 1})
+	l.target.Set([]netip.AddrPort{l.address})
+	l.Start()
+	wantRefused(t, l.address)
+	if got := story(l.next().Evidence()); got != "d:connected !refused !d:passed-reset" {
+		t.Errorf("the connection that came back: got %s", got)
+	}
+	if got := story(l.next().Evidence()); !strings.Contains(got, "u:ECONNRESET") {
+		t.Errorf("the connection that went out: got %s", got)
+	}
+}
+
+// With several loops one may accept a connection a moment before another has written down that it is ours. Then the
+// next hop finds it.
+func TestLoopRefusedByManyLoops(t *testing.T) {
+	t.Parallel()
+	l := prepare(t, Options{Loops: 4})
+	l.target.Set([]netip.AddrPort{l.address})
+	l.Start()
+	for range 50 {
+		wantRefused(t, l.address)
+	}
+	eventually(t, "all to end", func() bool { return l.Active() == 0 })
+	if hops := l.sequence.Load(); hops < 100 || hops > 250 {
+		t.Errorf("50 connections became %d, want 100 and few more", hops)
+	}
+}
+
+// Those who wait in the queue when the listener is closed are served.
+func TestStopAccepting(t *testing.T) {
+	t.Parallel()
+	const waiting = 300 // more than one batch of events
+	l := prepare(t, Options{}, echo(t))
+	var clients []*net.TCPConn
+	for range waiting {
+		clients = append(clients, dial(t, l.address))
+	}
+	l.StopAccepting() // first of all when the loops run
+	l.Start()
+	for _, c := range clients {
+		write(t, c, "hello")
+		c.CloseWrite()
+		wantEnd(t, c, "hello", nil)
+	}
+	if conn, err := net.Dial("tcp", l.address.String()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("afterwards: got %v, %v, want it refused", conn, err)
+	}
+}
+
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	first := prepare(t, Options{})
+	listen := func() error {
+		second, err := New(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer second.Close()
+		_, err = second.Listen(Listener{Address: first.address, Target: NewTarget("")})
+		return err
+	}
+	if err := listen(); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("got %v, want EADDRINUSE", err)
+	}
+	first.Close() // never started
+	if err := listen(); err != nil {
+		t.Errorf("after Close: got %v", err)
+	}
+	first.Close()
+	first.Abort()
+}
+
+func TestNoAddress(t *testing.T) {
+	t.Parallel()
+	l := start(t, Options{})
+	wantRefused(t, l.address)
+	l.wantStory("d:connected !unresolved !d:passed-reset")
+	<-l.target.Failed()
+}
