@@ -102,7 +102,13 @@ func (n *Net) remove() {
 	var errs []error
 	for _, h := range n.hosts() {
 		if h.ns != nil {
-			errs = append(errs, h.cutOff(), h.ns.close())
+			errs = append(errs, h.cutOff())
+		}
+	}
+	// A second round, for with a namespace its interfaces vanish, and those at their other ends.
+	for _, h := range n.hosts() {
+		if h.ns != nil {
+			errs = append(errs, h.ns.close())
 		}
 	}
 	if n.delay != nil {
