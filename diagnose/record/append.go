@@ -120,9 +120,9 @@ func (w *writer) connection(c *Connection, l limits) {
 		Str("dataset", datasetConnection).Str("action", word(string(v.Action))).Str("code", word(v.Cause)).
 		Str("reason", clip(titles()[v.Cause], maxKeyword-1)).Str("outcome", outcome(v.Impact))
 	w.identify(ev, c, l)
-	ev.Bytes("end", w.time(c.Start.Add(c.Duration))).Int64("duration", min(max(0, c.Duration.Nanoseconds()), maxInteger))
+	ev.Bytes("end", w.time(c.Start.Add(c.Duration))).Int64("duration", natural(c.Duration.Nanoseconds()))
 	e.Dict("event", ev)
-	w.ends(e, c, &told)
+	w.ends(e, c, &told.legs)
 	if told.errno != 0 {
 		e.Dict("error", e.CreateDict().Str("type", told.errno.String()).Str("code", told.code()))
 	}
@@ -155,12 +155,11 @@ func (w *writer) start(c *Connection, l limits) {
 		Str("dataset", datasetConnection).Str("action", actionStarted)
 	w.identify(ev, c, l)
 	e.Dict("event", ev)
-	told := summary{}
-	w.ends(e, c, &told)
+	w.ends(e, c, nil)
 	y := e.CreateDict()
 	w.place(y, c, l)
-	w.leg(y, "downstream", &c.Downstream, &told.legs[evidence.Downstream])
-	w.leg(y, "upstream", &c.Upstream, &told.legs[evidence.Upstream])
+	w.leg(y, "downstream", &c.Downstream, &legSummary{})
+	w.leg(y, "upstream", &c.Upstream, &legSummary{})
 	e.Dict("whyreset", y).Send()
 }
 
@@ -217,17 +216,21 @@ func (w *writer) identify(ev *zerolog.Event, c *Connection, l limits) {
 	ev.Str("id", clip(c.ID, l.item)).Uint64("sequence", min(c.Sequence, maxInteger)).Bytes("start", w.time(c.Start))
 }
 
-// ends writes the client, what it meant, and the network between.
-func (w *writer) ends(e *zerolog.Event, c *Connection, told *summary) {
+// ends writes the client, what it meant, and the network between; told is nil while there is nothing to count.
+func (w *writer) ends(e *zerolog.Event, c *Connection, told *[3]legSummary) {
+	end := func(key string, a netip.AddrPort, leg evidence.Leg) {
+		if !a.IsValid() {
+			return
+		}
+		d := e.CreateDict().Bytes("ip", w.ip(a)).Uint16("port", a.Port())
+		if told != nil {
+			d.Uint64("bytes", min(told[leg].moved.In, maxInteger))
+		}
+		e.Dict(key, d)
+	}
 	client := c.Downstream.Remote
-	if client.IsValid() {
-		e.Dict("source", e.CreateDict().Bytes("ip", w.ip(client)).Uint16("port", client.Port()).
-			Uint64("bytes", min(told.legs[evidence.Downstream].moved.In, maxInteger)))
-	}
-	if d := c.Destination; d.IsValid() {
-		e.Dict("destination", e.CreateDict().Bytes("ip", w.ip(d)).Uint16("port", d.Port()).
-			Uint64("bytes", min(told.legs[evidence.Upstream].moved.In, maxInteger)))
-	}
+	end("source", client, evidence.Downstream)
+	end("destination", c.Destination, evidence.Upstream)
 	family := "ipv4"
 	if a := client.Addr(); a.Is6() && !a.Is4In6() {
 		family = "ipv6"
@@ -245,7 +248,7 @@ func (w *writer) place(y *zerolog.Event, c *Connection, l limits) {
 func (w *writer) verdict(y *zerolog.Event, v *diagnose.Verdict, l limits) {
 	d := y.CreateDict().Str("side", word(string(v.Side))).Str("origin", word(string(v.Origin))).Str("cause", word(v.Cause)).
 		Str("confidence", v.Confidence.String()).Str("impact", word(string(v.Impact))).Str("phase", word(string(v.Phase))).
-		Int64("idle_ms", min(v.Idle.Milliseconds(), maxInteger))
+		Int64("idle_ms", natural(v.Idle.Milliseconds()))
 	w.lines(d, "advice", v.Advice, l)
 	w.lines(d, "timers", v.Timers, l)
 	w.cites(d, "evidence", v.For, l)
@@ -309,7 +312,7 @@ func (w *writer) leg(y *zerolog.Event, key string, leg *Leg, told *legSummary) {
 	}
 	if told.snapped {
 		s := &told.snap
-		d.Str("state", stateName(s.State)).Int64("rtt_us", s.RTT.Microseconds()).Uint32("retrans", s.TotalRetrans)
+		d.Str("state", stateName(s.State)).Int64("rtt_us", natural(s.RTT.Microseconds())).Uint32("retrans", s.TotalRetrans)
 	}
 	if told.counted {
 		d.Uint64("bytes_in", min(told.moved.In, maxInteger)).Uint64("bytes_out", min(told.moved.Out, maxInteger))
@@ -318,7 +321,7 @@ func (w *writer) leg(y *zerolog.Event, key string, leg *Leg, told *legSummary) {
 		d.Uint32("bytes_unacked", told.snap.Outstanding).Uint32("bytes_unread", told.snap.Unread)
 	}
 	if told.moved.In > 0 || told.moved.Out > 0 {
-		d.Int64("idle_ms", told.idle.Milliseconds())
+		d.Int64("idle_ms", natural(told.idle.Milliseconds()))
 	}
 	y.Dict(key, d)
 }
@@ -347,6 +350,9 @@ func appendAddr(dst []byte, a netip.AddrPort) []byte {
 	}
 	return a.AppendTo(dst)
 }
+
+// natural bounds a time to what a record may have: never below zero, never above what readers take.
+func natural(n int64) int64 { return min(max(0, n), maxInteger) }
 
 // word bounds what is one word of ours in every verdict.
 func word(s string) string { return clip(s, 64) }

@@ -104,7 +104,7 @@ func Parse(line []byte) (*Connection, error) {
 	note("event.start", err)
 	end, err = time.Parse(timeLayout, w.Event.End)
 	note("event.end", err)
-	if c.Duration = end.Sub(c.Start); c.Duration < 0 || c.Duration == 1<<63-1 {
+	if c.Duration = end.Sub(c.Start); c.Duration < 0 || !c.Start.Add(c.Duration).Equal(end) {
 		note("event.end", fmt.Errorf("%v after event.start, want no less than 0 and no more than 292 years", c.Duration))
 	}
 	if w.Destination.IP != "" {

@@ -12,7 +12,7 @@ import (
 // events and samples say.
 type summary struct {
 	errno evidence.Errno // of the ending that the verdict explains; zero: no error
-	legs  [evidence.Upstream + 1]legSummary
+	legs  [3]legSummary  // by evidence.Leg
 }
 
 type legSummary struct {

@@ -1,0 +1,97 @@
+package record
+
+import (
+	"net/netip"
+	"time"
+
+	"whyreset/diagnose"
+	"whyreset/diagnose/cause"
+	"whyreset/diagnose/evidence"
+)
+
+var (
+	berlin  = time.FixedZone("", 3600)
+	example = time.Date(2026, 11, 24, 10, 30, 0, 250_000_000, berlin)
+	client  = netip.MustParseAddrPort("10.0.0.7:51234")
+	db      = netip.MustParseAddrPort("10.0.0.5:5432")
+	ownDown = netip.MustParseAddrPort("10.0.0.1:15432")
+	ownUp   = netip.MustParseAddrPort("10.0.0.1:40312")
+)
+
+// anExample is a connection with something in every field.
+func anExample() *Connection {
+	const ms = time.Millisecond
+	return &Connection{
+		Time: example.Add(13 * time.Second), By: Identity{Version: "1.2.3", Host: "edge-1"},
+		ID: "01JDF5Z0KT8V5Q2M7C9XGZ4R3E", Sequence: 4711, Listener: "db", Target: "db:5432",
+		Start: example, Duration: 12004 * ms, Destination: db,
+		Downstream: Leg{Local: ownDown, Remote: client}, Upstream: Leg{Local: ownUp, Remote: db},
+		Evidence: &evidence.Evidence{
+			Client: client, OwnDown: ownDown, Server: db, OwnUp: ownUp,
+			Observations: []evidence.Observation{
+				{At: 0, Leg: evidence.Downstream, What: evidence.Socket{Call: evidence.Accept, Saw: evidence.Connected}},
+				{At: 1*ms + 250_001, Leg: evidence.Upstream, What: evidence.Socket{Call: evidence.Connect, Saw: evidence.Connected}},
+				{At: 2 * ms, Leg: evidence.Downstream, What: evidence.Socket{Call: evidence.Recv, Saw: evidence.Data}},
+				{At: 12001 * ms, Leg: evidence.Downstream, What: evidence.Transfer{In: 61_440, Out: 19, LastIn: 11 * ms, LastOut: 4 * ms}},
+				{At: 12001 * ms, Leg: evidence.Upstream, What: evidence.Transfer{In: 19, Out: 61_440, LastIn: 3 * ms, LastOut: 12 * ms}},
+				{At: 12001 * ms, Leg: evidence.Upstream, What: evidence.Socket{Call: evidence.Poll, Saw: evidence.FIN}},
+				{At: 12004 * ms, Leg: evidence.Upstream, What: evidence.Socket{Call: evidence.Send, Saw: evidence.Error, Errno: evidence.EPIPE}},
+				{At: 12004 * ms, Leg: evidence.Downstream, What: evidence.Snapshot{State: 1, RTO: 201 * ms, RTT: 133 * time.Microsecond,
+					RTTVar: 20 * time.Microsecond, SndMSS: 1448, SndWnd: 64256, BytesAcked: 20, BytesReceived: 61_440, SegsIn: 50, SegsOut: 49}},
+				{At: 12004 * ms, Leg: evidence.Upstream, What: evidence.Snapshot{State: 7, RTO: 204 * ms, RTT: 1200 * time.Microsecond,
+					TotalRetrans: 2, SndMSS: 1448, BytesAcked: 1, BytesReceived: 19, BytesSent: 61_440, Outstanding: 61_440}},
+				{At: 12004 * ms, Leg: evidence.Downstream, What: evidence.PassedReset},
+			},
+			Coverage: evidence.Coverage{Sockets: evidence.Watched, Packets: "no CAP_NET_RAW", Witness: "not root"},
+		},
+		Verdict: diagnose.Verdict{
+			Action: diagnose.Reset, Side: diagnose.SideUpstream, Origin: cause.Application, Cause: "app_close_unread",
+			Confidence: cause.Likely, Impact: diagnose.RequestUnanswered, Phase: cause.HalfClosed, Idle: 11992 * ms,
+			Sentence: "upstream 10.0.0.5:5432 closed with 61 kB of the request unread",
+			Advice:   []string{"Let the server read the rest before it closes", "Look for a crash at that moment"},
+			Timers:   []string{"10 s is the default of a server (its_timeout)", "12 s is the default of another (value not verified)"},
+			For:      []cause.Cite{{Source: evidence.Sockets, Says: "a FIN, then a reset 3 ms later: EPIPE"}},
+			Against:  []cause.Cite{{Source: evidence.Self, Says: "we had sent more after its FIN"}},
+			Missing:  []string{"the reset's own header (evidence.packets)"}, Alternatives: []string{"app_abort"},
+		},
+	}
+}
+
+// harmless is a connection with as little as there can be.
+func harmless() *Connection {
+	return &Connection{
+		ID: "01JDF5Z0KT8V5Q2M7C9XGZ4R3F", Sequence: 1, Listener: "db", Start: example, Duration: 1,
+		Downstream: Leg{Local: ownDown, Remote: client},
+		Evidence: &evidence.Evidence{Client: client, OwnDown: ownDown, Observations: []evidence.Observation{},
+			Coverage: evidence.Coverage{Sockets: evidence.Watched}},
+		Verdict: diagnose.Verdict{Action: diagnose.Closed, Side: diagnose.SideDownstream, Origin: cause.Application, Cause: "probe",
+			Confidence: cause.Possible, Impact: diagnose.NoImpact, Phase: cause.NoData, Sentence: "client 10.0.0.7:51234 left"},
+	}
+}
+
+// refused has an ICMP error, IPv6, and an upstream that was never reached.
+func refused() *Connection {
+	client6, down6 := netip.MustParseAddrPort("[2001:db8::7]:51234"), netip.MustParseAddrPort("[2001:db8::1]:80")
+	web := netip.MustParseAddrPort("[2001:db8:1::5]:80")
+	return &Connection{
+		ID: "01JDF5Z0KT8V5Q2M7C9XGZ4R3G", Sequence: 2, Listener: "web", Target: "web:80", Start: example, Duration: time.Millisecond,
+		Destination: web, Downstream: Leg{Local: down6, Remote: client6}, Upstream: Leg{Remote: web},
+		Evidence: &evidence.Evidence{Client: client6, OwnDown: down6, Server: web, Observations: []evidence.Observation{
+			{At: 0, Leg: evidence.Downstream, What: evidence.Socket{Call: evidence.Accept, Saw: evidence.Connected}},
+			{At: 900_000, Leg: evidence.Upstream, What: evidence.ICMP{Type: 1, Code: 1, IPv6: true, From: netip.MustParseAddr("2001:db8:1::fe"), Errno: evidence.EACCES}},
+			{At: 900_000, Leg: evidence.Upstream, What: evidence.Socket{Call: evidence.Connect, Saw: evidence.Error, Errno: evidence.EACCES}},
+		}, Coverage: evidence.Coverage{Sockets: evidence.Watched, Packets: "off", Witness: "off"}},
+		Verdict: diagnose.Verdict{Action: diagnose.Refused, Side: diagnose.SideUpstream, Origin: cause.Path, Cause: "icmp_reject",
+			Confidence: cause.Conclusive, Impact: diagnose.RequestUnanswered, Phase: cause.PhaseConnect, Sentence: "a firewall said no"},
+	}
+}
+
+func notices() []Notice {
+	by := Identity{Version: "1.2.3", Host: "edge-1"}
+	return []Notice{
+		{Time: example, By: by, Level: Info, Code: Started, Message: "listening on 127.0.0.1:15432"},
+		{Time: example, By: by, Level: Error, Code: AcceptFailed, Message: "cannot accept on 127.0.0.1:15432", Error: "too many open files", Listener: "db", Count: 12},
+		{Time: example, By: by, Level: Error, Code: RecordsDropped, Message: "3 records were dropped", Count: 3, Dropped: &Dropped{Harmful: 1, Ordinary: 2}},
+		{Time: example, By: by, Level: Warn, Code: Stopped, Message: "stopped"},
+	}
+}
