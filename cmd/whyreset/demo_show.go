@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"whyreset/diagnose"
+)
+
+// show is a way to tell the demo.
+type show interface {
+	// opening says how many acts there will be, and why they are not played between hosts, if they are not.
+	opening(acts int, noHosts error)
+	act(number int, a *act)
+	closing(good, all int, left []string, took time.Duration)
+}
+
+var shows = map[string]func(io.Writer) show{
+	"text": func(w io.Writer) show { return textShow{w} },
+	"json": func(w io.Writer) show { return jsonShow{json.NewEncoder(w)} },
+}
+
+// textShow is for people.
+type textShow struct{ w io.Writer }
+
+func (s textShow) opening(acts int, noHosts error) {
+	where := "between a client, a router and a server made of network namespaces, with no privilege"
+	if noHosts != nil {
+		where = fmt.Sprintf("on the loopback interface, because %v", noHosts)
+	}
+	fmt.Fprintf(s.w, "%d connections, each with whyreset between and, if that can be, without:\n%s.\n", acts, where)
+}
+
+func (s textShow) act(number int, a *act) {
+	fmt.Fprintf(s.w, "\n%2d  %s\n", number, a.scenario.Story)
+	if a.err != nil {
+		fmt.Fprintf(s.w, "    could not be played: %v\n", a.err)
+		return
+	}
+	v := a.through.Verdict()
+	who := "client"
+	if a.scenario.Side == diagnose.SideDownstream {
+		who = "server"
+	}
+	through := a.through.Outcome.View(a.scenario.Side)
+	switch direct := a.direct.View(a.scenario.Side); {
+	case a.scenario.Ours:
+		fmt.Fprintf(s.w, "    %s saw    %v\n", who, through)
+	case direct == through:
+		fmt.Fprintf(s.w, "    %s saw    %v, with and without whyreset\n", who, through)
+	case a.same():
+		fmt.Fprintf(s.w, "    %s saw    %v; without whyreset: %v (a proxy knows only after it has answered)\n", who, through, direct)
+	default:
+		fmt.Fprintf(s.w, "    %s saw    %v; WITHOUT WHYRESET: %v\n", who, through, direct)
+	}
+	fmt.Fprintf(s.w, "    whyreset says %s\n", v.Sentence)
+	fmt.Fprintf(s.w, "                  %s, %v%s; side %s, made by %s\n", v.Cause, v.Confidence, alternatives(v), v.Side, v.Origin)
+	if !a.ok() && a.same() {
+		fmt.Fprintf(s.w, "    NOT RIGHT     the truth is %s\n", a.scenario.Cause)
+	}
+}
+
+func alternatives(v diagnose.Verdict) string {
+	if len(v.Alternatives) == 0 {
+		return ""
+	}
+	return " (or " + strings.Join(v.Alternatives, ", ") + ")"
+}
+
+func (s textShow) closing(good, all int, left []string, took time.Duration) {
+	fmt.Fprintf(s.w, "\n%d of %d explained and carried as they must be, in %.1f s\n", good, all, took.Seconds())
+	if len(left) > 0 {
+		fmt.Fprintf(s.w, "not played:\n  %s\n", strings.Join(left, "\n  "))
+	}
+}
+
+// jsonShow is for machines: an object a line for each act, and nothing else.
+type jsonShow struct{ *json.Encoder }
+
+func (jsonShow) opening(int, error) {}
+
+func (jsonShow) closing(int, int, []string, time.Duration) {}
+
+func (s jsonShow) act(_ int, a *act) {
+	line := struct {
+		Scenario     string   `json:"scenario"`
+		Truth        string   `json:"truth"`
+		Cause        string   `json:"cause"`
+		Side         string   `json:"side"`
+		Origin       string   `json:"origin"`
+		Confidence   string   `json:"confidence"`
+		Alternatives []string `json:"alternatives"`
+		Direct       string   `json:"direct"` // empty: the end is the proxy's own, there is nothing to compare
+		Through      string   `json:"through"`
+		OK           bool     `json:"ok"`
+	}{Scenario: a.scenario.ID, Truth: a.scenario.Cause, Alternatives: []string{}, OK: a.ok()}
+	if a.err == nil {
+		v := a.through.Verdict()
+		line.Cause, line.Side, line.Origin, line.Confidence = v.Cause, string(v.Side), string(v.Origin), v.Confidence.String()
+		line.Alternatives = append(line.Alternatives, v.Alternatives...)
+		line.Through = a.through.Outcome.View(a.scenario.Side).String()
+		if !a.scenario.Ours {
+			line.Direct = a.direct.View(a.scenario.Side).String()
+		}
+	}
+	s.Encode(line) // a broken pipe shows in the exit code of whoever reads
+}

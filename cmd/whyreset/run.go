@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"whyreset/config"
+	"whyreset/diagnose/record"
+	"whyreset/proxy"
+	"whyreset/proxy/telemetry"
+)
+
+func newRunCommand() *cobra.Command {
+	var only string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Carry connections, and record how each one ended and why",
+		Long: `Runs the proxy until it is told to stop. Each connection that ended becomes one record: a JSON line, or, on a
+terminal, a line for people with the explanation below it.
+
+Signals:
+  SIGINT, SIGTERM  stop: no new connections, timeouts.stop_grace for those there, then resets; a second
+                   one resets them at once
+  SIGHUP           read the configuration again and open the log file again; no connection is cut
+
+` + exitCodes,
+		Example: `  whyreset run --forward 15432=db:5432
+  whyreset run --forward 127.0.0.1:8080=10.0.0.5:80 --timeouts.connect 3s --only harmful
+  whyreset run --config whyreset.yaml --log.output /var/log/whyreset/whyreset.json`,
+		Args:              arguments(cobra.NoArgs),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if only != string(telemetry.All) && only != string(telemetry.Harmful) {
+				return usage(cmd, fmt.Errorf("--only %s: allowed are all and harmful", only))
+			}
+			cfg, _, err := load(cmd, true)
+			if err != nil {
+				return err
+			}
+			return serve(cmd, cfg, telemetry.Only(only))
+		},
+	}
+	config.RegisterFlags(cmd.Flags())
+	cmd.Flags().StringVar(&only, "only", string(telemetry.All), "record all endings, or only harmful ones")
+	cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions([]string{"all", "harmful"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// lastRecords bounds how long the exit waits for a log that takes nothing.
+const lastRecords = 3 * time.Second
+
+// serve runs the proxy until a signal ends it.
+func serve(cmd *cobra.Command, cfg *config.Config, only telemetry.Only) error {
+	// Before anything is opened: a signal from now on finds somebody.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	log, err := telemetry.Open(logOptions(cfg, only))
+	if err != nil {
+		return err
+	}
+	closeLog := func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), lastRecords)
+		defer cancel()
+		return log.Close(ctx)
+	}
+	server, err := proxy.New(cfg, log)
+	if err != nil {
+		closeLog()
+		return err
+	}
+	server.Start()
+	for sig := range signals {
+		if sig != syscall.SIGHUP {
+			break
+		}
+		reload(cmd, server, log, only)
+	}
+	stop(server, signals)
+	return closeLog()
+}
+
+func logOptions(cfg *config.Config, only telemetry.Only) telemetry.Options {
+	return telemetry.Options{
+		Output: cfg.Log.Output, Format: telemetry.Format(cfg.Log.Format), Only: only, SampleClean: cfg.Log.SampleClean,
+		By: record.Identity{Version: version()},
+	}
+}
+
+// stop gives the connections their time; another signal takes it away.
+func stop(server *proxy.Server, signals <-chan os.Signal) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if grace := server.Config().Timeouts.StopGrace; grace > 0 {
+		ctx, cancel = context.WithTimeout(ctx, grace)
+		defer cancel()
+	}
+	go hurry(ctx, cancel, signals)
+	server.Stop(ctx)
+}
+
+func hurry(ctx context.Context, now func(), signals <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				now()
+				return
+			}
+		}
+	}
+}
+
+// reload reads the configuration again. A wrong one is told, and nothing changes; the log file is opened
+// again in any case, for that is what rotation sends the signal for.
+func reload(cmd *cobra.Command, server *proxy.Server, log *telemetry.Writer, only telemetry.Only) {
+	if err := log.Reopen(); err != nil {
+		log.Notice(record.Notice{Level: record.Error, Code: record.ReopenFailed, Message: "the log file could not be opened again", Error: err.Error()})
+	}
+	cfg, _, err := load(cmd, true)
+	if err == nil {
+		err = log.Configure(logOptions(cfg, only))
+	}
+	if err != nil {
+		log.Notice(record.Notice{Level: record.Error, Code: record.ReloadFailed, Message: "the new configuration was refused, the old one stays",
+			Error: strings.ReplaceAll(err.Error(), "\n", "; ")})
+		return
+	}
+	var changes []string
+	for _, c := range server.Reload(cfg) {
+		changes = append(changes, c.String())
+	}
+	text := "the configuration was read again, nothing has changed"
+	if len(changes) > 0 {
+		text = "the configuration was read again: " + strings.Join(changes, "; ")
+	}
+	log.Notice(record.Notice{Level: record.Info, Code: record.Reloaded, Message: text})
+}
