@@ -113,26 +113,33 @@ func (e *Env) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 // Through returns where a client has to connect to so as to reach the upstream: the address of a proxy that it starts or,
 // when the scenario is played without one, the upstream itself. An invalid upstream stands for a name without addresses.
 func (e *Env) Through(upstream netip.AddrPort) (netip.AddrPort, error) {
-	return e.through(Order{Upstream: upstream})
+	if e.direct {
+		return upstream, nil
+	}
+	return e.startProxy(netip.AddrPortFrom(e.proxyAddr(), 0), upstream)
 }
 
 // Looped starts a proxy whose upstream is itself.
 func (e *Env) Looped() (netip.AddrPort, error) {
-	return e.through(Order{Loop: true})
+	// A port that is free now and, as the kernel gives ports in no order, will be so in a moment.
+	ln, err := e.proxyHost.Listen("tcp", netip.AddrPortFrom(e.proxyAddr(), 0).String())
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	at := ln.Addr().(*net.TCPAddr).AddrPort()
+	ln.Close()
+	return e.startProxy(at, at)
 }
 
-func (e *Env) through(o Order) (netip.AddrPort, error) {
-	if e.direct {
-		return o.Upstream, nil
-	}
-	var at netip.Addr
+func (e *Env) proxyAddr() netip.Addr {
 	if e.Net == nil {
-		at = e.addr(nil)
-	} else {
-		at = e.addr(e.Proxy())
+		return e.addr(nil)
 	}
-	o.Listen, o.Settings = netip.AddrPortFrom(at, 0), e.scenario.Proxy
-	p, err := startProxy(e.proxyHost, e.program, o)
+	return e.addr(e.Proxy())
+}
+
+func (e *Env) startProxy(at, upstream netip.AddrPort) (netip.AddrPort, error) {
+	p, err := startProxy(e.proxyHost, e.program, Order{Listen: at, Upstream: upstream, Settings: e.scenario.Proxy})
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -253,10 +260,14 @@ func (e *Env) later(fn func()) {
 	e.closing = append(e.closing, fn)
 }
 
-// close ends everything, and only then the proxies' connections with it.
+// close ends everything, and the proxies last: a connection that one of them has not even accepted yet must not be ended
+// by their stop.
 func (e *Env) close() error {
 	for i := len(e.closing) - 1; i >= 0; i-- {
 		e.closing[i]()
+	}
+	for _, p := range e.proxies {
+		p.awaitReport()
 	}
 	e.StopProxy()
 	if e.Net != nil {

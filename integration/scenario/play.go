@@ -16,6 +16,7 @@ type Result struct {
 	Place    Place
 	Outcome  Outcome
 	Report   Report // of the connection in question
+	Took     time.Duration
 }
 
 // Verdict is what the proxy said.
@@ -27,7 +28,9 @@ const patience = 20 * time.Second
 // Play plays the scenario through the proxy.
 func Play(ctx context.Context, s Scenario, p Place, program Program) (Result, error) {
 	r := Result{Scenario: s, Place: p}
+	start := time.Now()
 	reports, err := play(ctx, s, p, program, false, &r.Outcome)
+	r.Took = time.Since(start)
 	if err != nil {
 		return r, fmt.Errorf("%s, %v: %w", s.ID, p, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"time"
 )
 
 // process is this program in another process, playing a part. It ends when its standard input is closed.
@@ -51,6 +52,7 @@ type proxyProcess struct {
 	address netip.AddrPort
 	reports []Report // complete when done is closed
 	err     error
+	first   chan struct{} // closed when there is a report
 	done    chan struct{}
 }
 
@@ -59,7 +61,7 @@ func startProxy(on host, program Program, o Order) (*proxyProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &proxyProcess{process: part, done: make(chan struct{})}
+	p := &proxyProcess{process: part, first: make(chan struct{}), done: make(chan struct{})}
 	var first told
 	err = json.NewEncoder(p.stdin).Encode(o)
 	if err == nil {
@@ -96,14 +98,27 @@ func (p *proxyProcess) listen() {
 			p.err = err
 			return
 		case t.Report != nil:
-			p.reports = append(p.reports, *t.Report)
+			if p.reports = append(p.reports, *t.Report); len(p.reports) == 1 {
+				close(p.first)
+			}
 		}
+	}
+}
+
+// awaitReport waits until the proxy has told of a connection.
+func (p *proxyProcess) awaitReport() {
+	select {
+	case <-p.first:
+	case <-p.done:
+	case <-time.After(patience):
 	}
 }
 
 // stop tells the proxy to stop and returns when it has ended.
 func (p *proxyProcess) stop() {
 	p.stdin.Close()
+	stuck := time.AfterFunc(patience, func() { p.cmd.Process.Kill() })
+	defer stuck.Stop()
 	<-p.done
 	p.cmd.Wait()
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"whyreset/config"
 	"whyreset/diagnose"
 )
 
@@ -18,15 +19,35 @@ type Settings struct {
 	KeepAlive            time.Duration // whole seconds
 	User                 time.Duration
 	Connections          int           // at a time
-	Grace                time.Duration // how long connections may go on after the order to stop; zero: 10 s
+	Grace                time.Duration // how long connections may go on after the order to stop; zero: the default
 }
 
 // Order is what a proxy is told when it starts.
 type Order struct {
 	Listen   netip.AddrPort // port 0: any
 	Upstream netip.AddrPort // invalid: a name without addresses
-	Loop     bool           // the upstream is the proxy's own address
 	Settings Settings
+}
+
+// noName cannot be the name of a host, so nobody is asked for its address.
+const noName = "two..dots"
+
+// Config is what the proxy's configuration has to be.
+func (o Order) Config() *config.Config {
+	c := config.Defaults()
+	upstream := o.Upstream.String()
+	if !o.Upstream.IsValid() {
+		upstream = noName + ":80"
+	}
+	c.Listeners = []config.Listener{{Name: "scenario", Address: o.Listen.String(), Upstream: upstream}}
+	c.Complete()
+	s := o.Settings
+	c.Timeouts = config.Timeouts{Connect: s.Connect, Idle: s.Idle, Flush: s.Flush, StopGrace: s.Grace, Keepalive: s.KeepAlive, User: s.User}
+	if s.Grace == 0 {
+		c.Timeouts.StopGrace = config.Defaults().Timeouts.StopGrace
+	}
+	c.Limits.Connections = s.Connections
+	return c
 }
 
 // Report is what the proxy said of one connection.
