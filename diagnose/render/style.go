@@ -19,7 +19,7 @@ const DefaultWidth = 100
 // narrowest is the width below which prose is not wrapped any closer.
 const narrowest = 40
 
-func (s Style) prose() int {
+func (s Style) lineWidth() int {
 	if s.Width <= 0 {
 		return DefaultWidth
 	}

@@ -20,7 +20,7 @@ const (
 // fit, and what to do.
 func (s Style) AppendWhy(dst []byte, v *diagnose.Verdict) []byte {
 	p := paragraphs{Style: s, dst: dst}
-	p.prose(sentence(v.Sentence), colourOf(v.Impact))
+	p.prose(sentence(v.Sentence))
 	p.point("harm", harm[v.Impact])
 	for _, c := range v.For {
 		p.point(label(c.Source), sentence(c.Says))
@@ -36,7 +36,7 @@ func (s Style) AppendWhy(dst []byte, v *diagnose.Verdict) []byte {
 		p.point("or", sentence(text))
 	}
 	for _, m := range v.Missing {
-		p.point("settle", sentence(m))
+		p.point("missing", sentence(m))
 	}
 	for _, t := range v.Timers {
 		p.point("timer", sentence(t))
@@ -78,50 +78,41 @@ func sentence(text string) string {
 // paragraphs lays out text.
 type paragraphs struct {
 	Style
-	dst  []byte
-	last string // the label of the point before
+	dst []byte
 }
 
-func (p *paragraphs) prose(text, colour string) {
-	if text == "" {
-		return
+func (p *paragraphs) prose(text string) {
+	if text != "" {
+		p.dst = append(p.dst, indent...)
+		p.wrap(text, len(indent))
 	}
-	p.dst = append(p.dst, indent...)
-	p.wrap(text, len(indent), colour)
 }
 
-// point writes one reason; its label stands only where it changes.
+// point writes one reason beside its label.
 func (p *paragraphs) point(label, text string) {
 	if text == "" {
 		return
 	}
-	p.dst = append(p.dst, indent...)
-	shown := label
-	if label == p.last {
-		shown = ""
-	}
-	p.last = label
-	p.dst = p.paint(p.dst, faint, shown)
-	p.dst = appendSpaces(p.dst, labelWidth-len(shown))
-	p.wrap(text, len(indent)+labelWidth, plain)
+	p.dst = p.paint(append(p.dst, indent...), faint, label)
+	p.dst = appendSpaces(p.dst, labelWidth-len(label))
+	p.wrap(text, len(indent)+labelWidth)
 }
 
 // wrap writes text from the current column on, and the rest below that column.
-func (p *paragraphs) wrap(text string, column int, colour string) {
-	room := p.Style.prose() - column
-	used := 0
-	line := make([]byte, 0, 128)
+func (p *paragraphs) wrap(text string, column int) {
+	room, used := p.lineWidth()-column, 0
 	for word := range strings.FieldsSeq(clean(text)) {
 		n := utf8.RuneCountInString(word)
-		if used > 0 && used+1+n > room {
-			p.dst = append(p.paint(p.dst, colour, string(line)), '\n')
-			p.dst = appendSpaces(p.dst, column)
-			line, used = line[:0], 0
+		switch {
+		case used == 0:
+		case used+1+n > room:
+			p.dst = appendSpaces(append(p.dst, '\n'), column)
+			used = 0
+		default:
+			p.dst = append(p.dst, ' ')
+			used++
 		}
-		if used > 0 {
-			line, used = append(line, ' '), used+1
-		}
-		line, used = append(line, word...), used+n
+		p.dst, used = append(p.dst, word...), used+n
 	}
-	p.dst = append(p.paint(p.dst, colour, string(line)), '\n')
+	p.dst = append(p.dst, '\n')
 }
