@@ -106,7 +106,8 @@ func echo(t *testing.T) netip.AddrPort {
 			}
 			go func() {
 				defer conn.Close()
-				io.Copy(conn, conn)
+				// Not as io.Copy would: its pipes outlive the connection.
+				io.Copy(struct{ io.Writer }{conn}, struct{ io.Reader }{conn})
 			}()
 		}
 	}()

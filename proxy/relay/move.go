@@ -54,8 +54,13 @@ func (l *loop) pump(p *pair, from int) {
 func (l *loop) copy(p *pair, from int) int {
 	f, src := &p.flows[from], &p.legs[from]
 	buf, urgent := l.buffer[:], false
-	if src.urgent {
-		// recv stops before the urgent byte, and would begin with it unmarked (SO_OOBINLINE).
+	if src.urgent || src.unsure {
+		// recv stops before the urgent byte, and would begin with it unmarked (SO_OOBINLINE). One that
+		// comes into an empty queue has an edge of its own: it must not be read before that.
+		if !src.fin && !src.failed && kernel.Unread(int(src.fd)) == 0 {
+			src.readable, src.unsure = false, false
+			return 0
+		}
 		if urgent = kernel.AtUrgentMark(int(src.fd)); urgent {
 			buf = buf[:1]
 		}
@@ -79,14 +84,13 @@ func (l *loop) copy(p *pair, from int) int {
 	l.took(p, from, n)
 	switch {
 	case n == len(l.buffer):
-		if f.splicing = l.lease(f); !f.splicing {
-			src.urgent = kernel.AtUrgentMark(int(src.fd)) // it may have stopped there by chance
-		}
+		f.splicing = l.lease(f)
+		src.unsure = true
 	case src.urgent, src.failed: // it may have stopped at the mark; after an error no edge comes
 	case src.fin:
 		src.eof = true // FIN is in order: with it known, a short read was the last
 	default:
-		src.readable = false // the next byte raises a new edge
+		src.readable, src.unsure = false, false // the next byte raises a new edge
 	}
 	if sent := l.send(p, from, buf[:n], urgent); sent < n {
 		f.rest = append(l.restBuffer(), buf[sent:n]...)
@@ -115,7 +119,6 @@ func (l *loop) fill(p *pair, from int) int {
 	case n == 0:
 		// The end of the stream, or an urgent byte with the FIN already behind it.
 		l.stopSplicing(f)
-		src.urgent = src.urgent || kernel.AtUrgentMark(int(src.fd))
 		return 0
 	}
 	f.piped = n

@@ -63,6 +63,7 @@ type leg struct {
 	drained       bool // failed, and nothing is left to be read
 	shut          bool // we sent our FIN
 	urgent        bool // an urgent byte is, or was, on its way
+	unsure        bool // so much was read since epoll's last word that the next byte may be an urgent one
 	noDelay       bool
 	noted         bool // its data is noted since the last ending of either leg
 	local, remote netip.AddrPort
