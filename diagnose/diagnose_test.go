@@ -67,11 +67,14 @@ var examples = []example{
 	{name: "aborted with a request outstanding", story: func() *story {
 		return exchanged(remote()).sent(100*ms, down, 300).fails(900*ms, up, evidence.ECONNRESET, 0)
 	}, cause: "app_abort", confidence: cause.Possible, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"app_close_unread"}},
+	{name: "aborted at once, the acknowledgement still delayed", story: func() *story {
+		return exchanged(local()).sent(100*ms, down, 300).fails(101*ms, up, evidence.ECONNRESET, 300)
+	}, cause: "app_abort", confidence: cause.Possible, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"app_close_unread"}},
 	{name: "closed with a full receive buffer", story: func() *story {
 		return local().connected(1*ms).sent(2*ms, down, 4<<20).looks(up, evidence.Snapshot{State: 7, SndWnd: 512}).fails(500*ms, up, evidence.ECONNRESET, 90000)
 	}, cause: "app_close_unread", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.UploadCut, phase: cause.Outstanding, alike: []string{"app_abort"}},
 	{name: "client aborts while its answer is on its way", story: func() *story {
-		return local().connected(1*ms).sent(2*ms, down, 100).sent(5*ms, up, 4<<20).fails(100*ms, down, evidence.ECONNRESET, 70000)
+		return local().connected(1*ms).sent(2*ms, down, 100).sent(5*ms, up, 4<<20).looks(down, evidence.Snapshot{State: 7, SndWnd: 65536, NotSent: 20000}).fails(100*ms, down, evidence.ECONNRESET, 70000)
 	}, cause: "app_close_unread", confidence: cause.Likely, side: diagnose.SideDownstream, action: diagnose.Reset, impact: diagnose.AnswerCut, phase: cause.Responding, alike: []string{"app_abort"}},
 	{name: "FIN, then reset with all acknowledged", story: func() *story {
 		return remote().connected(5*ms).sent(10*ms, down, 5000).sent(40*ms, up, 200).fin(41*ms, up).fails(45*ms, up, evidence.EPIPE, 0)

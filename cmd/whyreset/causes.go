@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,13 +57,20 @@ how to tell, and what to do. IDs stand in the records as event.code; they never 
 	return cmd
 }
 
-func similar(id string) string {
-	var near []string
-	for _, c := range cause.All() {
-		if strings.Contains(c.ID, id) || slices.ContainsFunc(strings.Split(id, "_"), func(word string) bool {
-			return len(word) > 3 && strings.Contains(c.ID, word)
-		}) {
-			near = append(near, c.ID)
+// similar names causes that hold what was typed, or else a word of it.
+func similar(typed string) string {
+	holding := func(part string) (ids []string) {
+		for _, c := range cause.All() {
+			if strings.Contains(c.ID, part) {
+				ids = append(ids, c.ID)
+			}
+		}
+		return ids
+	}
+	near := holding(typed)
+	for _, word := range strings.Split(typed, "_") {
+		if len(near) == 0 && len(word) > 3 {
+			near = holding(word)
 		}
 	}
 	if len(near) == 0 || len(near) > 4 {

@@ -37,9 +37,10 @@ var _ = register(Cause{
 			f.Strength = Likely
 			f.For = append(f.For, saw("its window had shrunk to %s: nobody was reading there", size(uint64(c.Snap[c.Leg].SndWnd))))
 			f.Against = nil
-		} else if c.near() && c.unacked() > 0 {
+		} else if s := c.Snap[c.Leg]; s != nil && s.NotSent > 0 {
+			// Not what is unacknowledged: a delayed acknowledgement leaves a request that was read so, too.
 			f.Strength = Likely
-			f.For = append(f.For, saw("%s of ours had found no room there", size(uint64(c.unacked()))))
+			f.For = append(f.For, saw("%s of ours were still waiting to be sent: it was cut in the middle of them", size(uint64(s.NotSent))))
 		}
 		return f
 	},
