@@ -58,7 +58,7 @@ func (p *Plan) steps(stateFile string) ([]step, error) {
 
 	if old != nil && (old.Table != s.Table || !old.Routing.equal(s.Routing) || len(old.Sysctls) > 0 && !p.settings.SetSysctls) {
 		// Nothing of it can be gone on with.
-		add("removing the rules that were there", func() error { return old.remove() })
+		add("removing the rules that were there", old.remove)
 		old = nil
 	}
 	changes, err := p.changes(old)
@@ -76,7 +76,15 @@ func (p *Plan) steps(stateFile string) ([]step, error) {
 			add(fmt.Sprintf("routing rule of IPv%d", version), func() error { return r.addRule(version) })
 		}
 	}
-	add("table inet "+p.table.name, func() error { return p.table.put(old != nil) })
+	replace := old != nil
+	add("table inet "+p.table.name, func() error {
+		err := p.table.put(replace)
+		if errors.Is(err, unix.EEXIST) { // then it is not ours to remove either
+			s.Table = ""
+			err = errors.Join(err, s.write(stateFile))
+		}
+		return err
+	})
 	return steps, nil
 }
 
@@ -149,7 +157,10 @@ func Remove(ctx context.Context, stateFile string) error {
 
 // remove goes the other way round: first nothing is sent to the proxy any more.
 func (s *state) remove() error {
-	errs := []error{removeTable(s.Table)}
+	var errs []error
+	if s.Table != "" {
+		errs = append(errs, removeTable(s.Table))
+	}
 	if s.Routing != nil {
 		errs = append(errs, s.Routing.remove())
 	}

@@ -90,7 +90,7 @@ func look(t *testing.T, h *lab.Host) string {
 	t.Helper()
 	out, err := h.Run(exec.Command("/bin/sh", "-c", `PATH=$PATH:/usr/sbin:/sbin
 nft -s list ruleset && ip -d rule && ip -6 -d rule && ip route show table all && ip -6 route show table all &&
-for f in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv[46]/conf/*/forwarding /proc/sys/net/ipv4/conf/*/accept_redirects; do echo "$f $(cat $f)"; done`))
+grep . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv[46]/conf/*/forwarding /proc/sys/net/ipv4/conf/*/accept_redirects`))
 	if err != nil {
 		t.Fatal(err)
 	}
