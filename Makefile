@@ -1,11 +1,14 @@
 # One line each: what a target does can be read here and typed by hand.
-.PHONY: help build test race lint ci
+.PHONY: help build man test race lint ci fuzz
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 build: ## the command, as ./whyreset
 	CGO_ENABLED=0 go build -trimpath -o whyreset ./cmd/whyreset
+
+man: ## the manual pages, in dist/man
+	go test ./cmd/whyreset -run 'TestManual$$' -man "$(CURDIR)/dist/man" -count=1
 
 test: ## all tests, as whoever runs this
 	go test ./...
@@ -18,3 +21,6 @@ lint: ## formatting, vet for each system, staticcheck, modules
 
 ci: ## everything a change must pass; as root, since it installs packages
 	.ci/run
+
+fuzz: ## each fuzz test for FUZZTIME (10m); prints its figures
+	.ci/fuzz $(or $(FUZZTIME),10m)
