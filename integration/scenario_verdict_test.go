@@ -52,9 +52,6 @@ var playAll = sync.OnceValue(func() []*play {
 })
 
 func missing(s scenario.Scenario, p scenario.Place) (skip string, err error) {
-	if s.Proxy.Connections > 0 {
-		return "the relay alone has no limits", nil
-	}
 	needs := s.Needs
 	if p.Hosts {
 		needs = append([]lab.Feature{lab.Netns}, needs...)

@@ -18,7 +18,6 @@ type Settings struct {
 	Connect, Idle, Flush time.Duration
 	KeepAlive            time.Duration // whole seconds
 	User                 time.Duration
-	Connections          int           // at a time
 	Grace                time.Duration // how long connections may go on after the order to stop; zero: the default
 }
 
@@ -46,7 +45,6 @@ func (o Order) Config() *config.Config {
 	if s.Grace == 0 {
 		c.Timeouts.StopGrace = config.Defaults().Timeouts.StopGrace
 	}
-	c.Limits.Connections = s.Connections
 	return c
 }
 
