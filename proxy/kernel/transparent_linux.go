@@ -21,7 +21,8 @@ func SetTransparent(fd int, at netip.Addr) error {
 }
 
 // DialAs is Dial as somebody else. A socket that has from and to already shows as EADDRINUSE from bind(2), or as
-// EADDRNOTAVAIL from connect(2); a port below 1024 without CAP_NET_BIND_SERVICE as EACCES.
+// EADDRNOTAVAIL from connect(2); a port below 1024 without CAP_NET_BIND_SERVICE as EACCES; EPERM is a missing right to
+// the mark, or to a From that is not an address of this host.
 func DialAs(to netip.AddrPort, as Origin, opt Options) (fd int, errno Errno) {
 	if as == (Origin{}) {
 		return Dial(to, opt)
@@ -40,11 +41,12 @@ func DialAs(to netip.AddrPort, as Origin, opt Options) (fd int, errno Errno) {
 	if as.Mark != 0 {
 		errno = tryInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int32(as.Mark))
 	}
-	if errno == 0 && as.Transparent {
+	var opaque Errno
+	if as.Transparent {
 		if six {
-			errno = tryInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, 1)
+			opaque = tryInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, 1)
 		} else {
-			errno = tryInt(fd, unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1)
+			opaque = tryInt(fd, unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1)
 		}
 	}
 	if errno == 0 && opt != (Options{}) {
@@ -54,6 +56,9 @@ func DialAs(to netip.AddrPort, as Origin, opt Options) (fd int, errno Errno) {
 	}
 	if errno == 0 && as.From.IsValid() {
 		errno = bindFrom(fd, as.From)
+		if errno == unix.EADDRNOTAVAIL && opaque != 0 {
+			errno = opaque // not being allowed to is the reason, now that From has proved not to be this host's
+		}
 	}
 	if errno != 0 {
 		return fd, errno

@@ -22,6 +22,7 @@ func (c *composer) compose() {
 	c.natOut = chain{name: "redirect-out", base: &base{"nat", "output", priorityDNAT}}
 
 	c.returns()
+	c.track()
 	c.exempt()
 	for _, k := range c.Captures {
 		c.table.sets = append(c.table.sets, portSet("ports-"+k.Name, k.Ports))
@@ -81,6 +82,19 @@ func (c *composer) exempt() {
 		}
 		if mode == TProxy { // the rest of a connection follows its first packet
 			ch.add(c.deliver(term{op: opCtOriginal}, term{op: opCtMark, n: c.RouteMark})...)
+		}
+	}
+}
+
+// track keeps the connection tracker at work while Release has emptied the chains that redirect: a kernel starts and stops
+// it with the rules that use it, and without it what is redirected falls apart. The rule itself matches nothing, since
+// nat chains see only packets that open a connection.
+func (c *composer) track() {
+	for _, k := range c.Captures {
+		for ch, redirects := range map[*chain]bool{&c.natIn: c.incoming(k), &c.natOut: c.outgoing(k)} {
+			if k.Mode == Redirect && redirects && len(ch.rules) == 0 {
+				ch.add(term{op: opCtReply}, term{op: opAccept})
+			}
 		}
 	}
 }

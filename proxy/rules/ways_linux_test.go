@@ -3,6 +3,7 @@ package rules_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,8 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"whyreset/integration/lab"
 	"whyreset/proxy/rules"
@@ -127,6 +131,11 @@ func tell(t *testing.T, h *lab.Host, port int) {
 	}()
 }
 
+// reuse lets a client use one port for several destinations.
+func reuse(_, _ string, c syscall.RawConn) (err error) {
+	return errors.Join(err, c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) }))
+}
+
 // talk is a connection to a server of tell.
 type talk struct {
 	net.Conn
@@ -140,7 +149,21 @@ func dial(from *lab.Host, to netip.AddrPort) (*talk, error) {
 }
 
 func dialWithin(ctx context.Context, from *lab.Host, to netip.AddrPort) (*talk, error) {
-	conn, err := from.Dial(ctx, "tcp", to)
+	return dialContext(ctx, from, netip.AddrPort{}, to)
+}
+
+// dialContext connects, from a given port if there is one, and reads what the server says.
+func dialContext(ctx context.Context, h *lab.Host, from, to netip.AddrPort) (*talk, error) {
+	var conn net.Conn
+	dialer := net.Dialer{Control: reuse}
+	dialer.SetMultipathTCP(false)
+	if from.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(from)
+	}
+	err := h.Do(func() (err error) {
+		conn, err = dialer.DialContext(ctx, "tcp", to.String())
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
