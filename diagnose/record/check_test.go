@@ -314,12 +314,18 @@ func TestAppendKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
+// poolsLeak is true under the race detector, which lets sync.Pool forget things at random.
+var poolsLeak bool
+
 // Each record of a busy proxy is made this way; a change that allocates more should be meant.
 func TestAllocations(t *testing.T) {
 	c, dst := anExample(), make([]byte, 0, MaxSize)
-	Append(dst, c)
-	if got := testing.AllocsPerRun(200, func() { Append(dst, c) }); got > 8 {
-		t.Errorf("got %v allocations a record, want at most 8", got)
+	limit := 6.0
+	if poolsLeak {
+		limit = 60
+	}
+	if got := testing.AllocsPerRun(200, func() { Append(dst, c) }); got > limit {
+		t.Errorf("got %v allocations a record, want at most %v", got, limit)
 	}
 }
 
@@ -335,6 +341,29 @@ func BenchmarkAppend(b *testing.B) {
 				dst = Append(dst[:0], bm.c)
 			}
 			b.ReportMetric(float64(len(dst)), "B/record")
+		})
+	}
+}
+
+func TestLine(t *testing.T) {
+	for _, tt := range []struct {
+		name             string
+		c                *Connection
+		client, upstream string
+		received, sent   uint64
+	}{
+		{"everything", anExample(), "10.0.0.7:51234", "10.0.0.5:5432", 61_440, 19},
+		{"never dialled", &Connection{Target: "db:5432"}, "?", "db:5432", 0, 0},
+		{"dialled in vain", &Connection{Target: "db:5432", Destination: db}, "?", "10.0.0.5:5432", 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tt.c.Line()
+			if got.Client != tt.client || got.Upstream != tt.upstream || got.Received != tt.received || got.Sent != tt.sent {
+				t.Errorf("got %+v, want %+v", got, tt)
+			}
+			if end := tt.c.Start.Add(tt.c.Duration); !got.Time.Equal(end) || got.Duration != tt.c.Duration {
+				t.Errorf("got the end at %v after %v, want %v after %v", got.Time, got.Duration, end, tt.c.Duration)
+			}
 		})
 	}
 }

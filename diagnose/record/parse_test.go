@@ -45,7 +45,7 @@ func TestParseReadsWhatAppendWrote(t *testing.T) {
 // Whatever may be observed, the record carries it whole: a later version sees what this one saw.
 func TestEvidenceIsCarriedWhole(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 3000 {
+	for range 1000 {
 		c := anExample()
 		c.Evidence = randomEvidence(r, c)
 		line := Append(nil, c)
