@@ -64,9 +64,13 @@ func (v View) connecting() bool {
 
 // Same says that two ends look alike, the first without and the second through a proxy. What differs by design: a proxy
 // has taken the client's connection before it knows that there is none to the server, so what fails to connect without
-// it is a reset at once through it.
+// it is a reset at once through it. And as nobody's kernel but its own can give up on the far side in silence, what times
+// out without it is a reset through it, after the same bytes.
 func Same(direct, through View) bool {
-	return direct == through || direct.connecting() && through == View{End: Reset}
+	if direct.connecting() || direct.End == TimedOut {
+		return through == View{Read: direct.Read, End: Reset}
+	}
+	return direct == through
 }
 
 // View is that of the one who did not bring the end about: the client, unless the cause lies on its own side.
@@ -103,7 +107,7 @@ func endOf(err error) End {
 		return Reset
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ENOPROTOOPT):
 		return Unreachable
 	case errors.Is(err, syscall.EACCES):
 		return Forbidden

@@ -52,7 +52,9 @@ func TestSame(t *testing.T) {
 		{"refused as if it had answered", View{End: Refused}, View{End: Answered}, false},
 		{"refused with bytes from nowhere", View{End: Refused}, View{Read: 1, End: Reset}, false},
 		{"a reset that became a refusal", View{End: Reset}, View{End: Refused}, false},
-		{"timed out after bytes", View{Read: 10, End: TimedOut}, View{Read: 10, End: Reset}, false},
+		{"timed out after bytes", View{Read: 10, End: TimedOut}, View{Read: 10, End: Reset}, true},
+		{"timed out after more bytes", View{Read: 10, End: TimedOut}, View{Read: 9, End: Reset}, false},
+		{"an end for a time-out", View{Read: 10, End: TimedOut}, View{Read: 10, End: Answered}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := Same(test.direct, test.through); got != test.want {
