@@ -93,6 +93,9 @@ type Log struct {
 	// SampleClean is the share of harmlessly ended connections that is recorded, 0 to 1; harmful endings are always recorded.
 	// Default 1. 0 = no record of harmless endings.
 	SampleClean float64 `yaml:"sample_clean"`
+	// StartAfter is how long a connection must have lasted to be recorded while it goes on, for sessions whose end is far away.
+	// Default 0s. 0 = connections are recorded when they end, and only then.
+	StartAfter time.Duration `yaml:"start_after"`
 }
 
 // Timeouts says when the proxy itself gives up.

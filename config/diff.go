@@ -41,7 +41,7 @@ func orNone(s string) string {
 // needs a restart: opening sockets and gaining privileges belong to the start.
 func live(path string) bool {
 	switch path {
-	case "timeouts.keepalive", "timeouts.user":
+	case "timeouts.keepalive", "timeouts.user", "log.start_after":
 		return false
 	}
 	switch section, _, _ := strings.Cut(path, "."); section {

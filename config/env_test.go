@@ -17,7 +17,7 @@ func TestEnvMistakes(t *testing.T) {
 		{"underscore left out", "WHYRESET_TIMEOUTS_STOPGRACE=5s", "env WHYRESET_TIMEOUTS_STOPGRACE: 5s no key has this variable; did you mean WHYRESET_TIMEOUTS_STOP_GRACE?"},
 		{"the prefix alone", "WHYRESET_=x", "env WHYRESET_: x no key has this variable"},
 		{"a whole section", "WHYRESET_LOG=json",
-			"env WHYRESET_LOG: json log is a section and has no value of its own; allowed: WHYRESET_LOG_FORMAT, WHYRESET_LOG_OUTPUT, WHYRESET_LOG_SAMPLE_CLEAN"},
+			"env WHYRESET_LOG: json log is a section and has no value of its own; allowed: WHYRESET_LOG_FORMAT, WHYRESET_LOG_OUTPUT, WHYRESET_LOG_SAMPLE_CLEAN, WHYRESET_LOG_START_AFTER"},
 		{"all listeners", "WHYRESET_LISTENERS=[]", "env WHYRESET_LISTENERS: [] listeners cannot be set by variables" + forward},
 		{"one listener", "WHYRESET_LISTENERS_0_ADDRESS=127.0.0.1:1", "env WHYRESET_LISTENERS_0_ADDRESS: 127.0.0.1:1 listeners cannot be set by variables" + forward},
 		{"an item of a flag", "WHYRESET_FORWARD=1=db:1", `env WHYRESET_FORWARD: "1=db:1" no key has this variable`},

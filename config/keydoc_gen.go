@@ -14,6 +14,7 @@ var keyDoc = map[string]string{
 	"log.format":           "format is the form of the records: json (one line each), console (for people), or auto (console on a terminal, else json).\nDefault auto.",
 	"log.output":           "output is where the records go: stdout, stderr, or the path of a file (holding a \"/\"), to which is appended.\nDefault stdout. Empty is not allowed.",
 	"log.sample_clean":     "sample_clean is the share of harmlessly ended connections that is recorded, 0 to 1; harmful endings are always recorded.\nDefault 1. 0 = no record of harmless endings.",
+	"log.start_after":      "start_after is how long a connection must have lasted to be recorded while it goes on, for sessions whose end is far away.\nDefault 0s. 0 = connections are recorded when they end, and only then.",
 	"timeouts":             "timeouts is when the proxy itself gives up. In this section 0 always means no limit of ours; a proxy that cuts nothing hides nothing.",
 	"timeouts.connect":     "connect is how long the dial to one upstream address may take.\nDefault 10s. 0 = no limit of ours: the kernel gives up after its own SYN retries (about two minutes).",
 	"timeouts.idle":        "idle is how long a connection may carry nothing either way before the proxy closes it (FIN both ways).\nDefault 0s. 0 = no limit of ours.",

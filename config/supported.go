@@ -17,4 +17,5 @@ type supported struct {
 var built = supported{
 	modes:   []Mode{ModeForward},
 	sources: []SourceAddr{SourceOwn},
+	limits:  true,
 }

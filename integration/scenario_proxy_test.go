@@ -44,5 +44,8 @@ func (p *toldProxy) Connection(c *record.Connection) {
 	p.report(r)
 }
 
+// Started is for connections that go on.
+func (p *toldProxy) Started(*record.Connection) {}
+
 // Notice is for what concerns no connection.
 func (p *toldProxy) Notice(record.Notice) {}

@@ -125,6 +125,7 @@ type through struct {
 }
 
 func (p *through) Connection(c *record.Connection) { p.records <- c }
+func (p *through) Started(*record.Connection)      {}
 func (p *through) Notice(record.Notice)            {}
 
 func proxyTo(t *testing.T, upstream netip.AddrPort) *through {

@@ -30,7 +30,8 @@ import (
 
 // Log takes the records. Neither method may block: bytes flow on whatever becomes of the records.
 type Log interface {
-	Connection(*record.Connection)
+	Connection(*record.Connection) // it has ended
+	Started(*record.Connection)    // it has lasted and goes on
 	Notice(record.Notice)
 }
 
@@ -43,7 +44,10 @@ type Server struct {
 	mu     sync.Mutex
 	config *config.Config // as it is in force
 
-	lost    uint64 // stories that could not be told, as far as that was told; the reporter's own
+	// The reporter's own.
+	lost    uint64             // stories that could not be told, as far as that was told
+	started map[uint64]started // connections recorded while they go on, by number
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -59,12 +63,15 @@ type listener struct {
 
 // New opens the listeners; nothing is accepted before Start. The error names the listener and its address.
 func New(cfg *config.Config, log Log) (*Server, error) {
-	s := &Server{log: log, config: cfg}
+	s := &Server{log: log, config: cfg, started: map[uint64]started{}}
 	r, err := relay.New(relay.Options{
 		Socket:   socketOptions(cfg.Timeouts),
 		Timeouts: relayTimeouts(cfg.Timeouts),
 		Ended:    s.tell,
 		Notice:   s.notice,
+		Limits:   relay.Limits(cfg.Limits),
+
+		Started: s.tellStarted, StartAfter: cfg.Log.StartAfter,
 	})
 	if err != nil {
 		return nil, err
@@ -231,6 +238,7 @@ func (s *Server) Reload(cfg *config.Config) []config.Change {
 	changes := config.Diff(s.config, cfg)
 	s.config = config.Reloaded(s.config, cfg)
 	s.relay.SetTimeouts(relayTimeouts(s.config.Timeouts))
+	s.relay.SetLimits(relay.Limits(s.config.Limits))
 	return changes
 }
 
@@ -247,9 +255,14 @@ func (s *Server) tell(all []relay.Ended) {
 		e := &all[i]
 		ev := e.Evidence()
 		ev.Coverage.Packets, ev.Coverage.Witness = notBuilt, notBuilt
+		known, ok := s.started[e.Number]
+		if !ok {
+			known = started{id: record.NewID(e.Start), at: e.Start}
+		}
+		delete(s.started, e.Number)
 		s.log.Connection(&record.Connection{
-			ID: record.NewID(e.Start), Sequence: e.Number, Listener: e.Listener, Target: e.Target,
-			Start: e.Start, Duration: e.Duration, Destination: e.Upstream.Remote,
+			ID: known.id, Sequence: e.Number, Listener: e.Listener, Target: e.Target,
+			Start: known.at, Duration: e.Duration, Destination: e.Upstream.Remote,
 			Downstream: record.Leg(e.Downstream), Upstream: record.Leg(e.Upstream),
 			Evidence: ev, Verdict: diagnose.Diagnose(ev),
 		})
@@ -258,6 +271,25 @@ func (s *Server) tell(all []relay.Ended) {
 		s.log.Notice(record.Notice{Level: record.Error, Code: record.StoriesLost, Count: lost - s.lost,
 			Message: fmt.Sprintf("%d connections ended faster than they could be explained and have no record", lost-s.lost)})
 		s.lost = lost
+	}
+}
+
+// started is what the record of the end must repeat from that of the start.
+type started struct {
+	id string
+	at time.Time
+}
+
+// tellStarted records connections that have lasted and go on. It runs on the relay's reporter.
+func (s *Server) tellStarted(all []relay.Started) {
+	for i := range all {
+		e := &all[i]
+		known := started{id: record.NewID(e.Start), at: e.Start}
+		s.started[e.Number] = known
+		s.log.Started(&record.Connection{
+			ID: known.id, Sequence: e.Number, Listener: e.Listener, Target: e.Target, Start: known.at,
+			Destination: e.Upstream.Remote, Downstream: record.Leg(e.Downstream), Upstream: record.Leg(e.Upstream),
+		})
 	}
 }
 

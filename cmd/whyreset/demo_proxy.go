@@ -39,5 +39,8 @@ func (p *demoProxy) Connection(c *record.Connection) {
 	p.report(scenario.Report{Number: c.Sequence, Verdict: c.Verdict})
 }
 
+// Started is for connections that go on.
+func (p *demoProxy) Started(*record.Connection) {}
+
 // Notice is for what concerns no connection.
 func (p *demoProxy) Notice(record.Notice) {}

@@ -18,6 +18,7 @@ type Settings struct {
 	Connect, Idle, Flush time.Duration
 	KeepAlive            time.Duration // whole seconds
 	User                 time.Duration
+	Connections          int           // at a time
 	Grace                time.Duration // how long connections may go on after the order to stop; zero: the default
 }
 
@@ -42,6 +43,7 @@ func (o Order) Config() *config.Config {
 	c.Complete()
 	s := o.Settings
 	c.Timeouts = config.Timeouts{Connect: s.Connect, Idle: s.Idle, Flush: s.Flush, StopGrace: s.Grace, Keepalive: s.KeepAlive, User: s.User}
+	c.Limits.Connections = s.Connections
 	if s.Grace == 0 {
 		c.Timeouts.StopGrace = config.Defaults().Timeouts.StopGrace
 	}

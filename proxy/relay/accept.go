@@ -58,6 +58,8 @@ func (l *loop) accept(ln *listener) kernel.Errno {
 		l.refuse(p, evidence.Limit)
 	case l.relay.dialled.has(peer, g.local):
 		l.refuse(p, evidence.Refused)
+	case l.relay.limits.exceeded(p, l.relay.active.Load()):
+		l.refuse(p, evidence.Limit)
 	case len(p.addresses) == 0:
 		ln.Target.reportFailure()
 		l.refuse(p, evidence.ResolveFailed)

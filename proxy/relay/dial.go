@@ -82,6 +82,7 @@ func (l *loop) established(p *pair) {
 	g.writable = true
 	p.stage, p.addresses, p.icmp, p.active = open, nil, nil, l.now
 	p.note(event{at: l.now, leg: evidence.Upstream, call: evidence.Connect, saw: evidence.Connected})
+	l.awaitStart(p)
 	if limit := l.relay.timeouts.Load().Idle; limit > 0 {
 		l.timers.set(p, l.now+int64(limit))
 	}

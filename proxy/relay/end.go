@@ -326,5 +326,6 @@ func (l *loop) finish(p *pair) {
 	l.timers.stop(p)
 	p.stage, p.queued, p.snaps, p.icmp, p.addresses = free, false, nil, nil, nil
 	l.free = append(l.free, p.index)
+	l.relay.limits.ended(p)
 	l.relay.active.Add(-1)
 }

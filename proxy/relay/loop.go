@@ -18,6 +18,7 @@ type loop struct {
 	again     []*pair  // used up their turn, go on after the others
 	spare     []*pair  // the other buffer of again
 	timers    timers
+	starts    []waitingStart // by the time at which they are due
 	pipes     pipes
 	rests     [][]byte // idle buffers for what a socket did not take
 	now       int64    // one time for all that is found in a batch: it has no order
@@ -28,8 +29,9 @@ type loop struct {
 
 	orders  atomic.Uint32
 	mu      sync.Mutex
-	ended   []Ended  // for the reporter
-	notices []Notice // likewise
+	ended   []Ended   // for the reporter
+	started []Started // likewise
+	notices []Notice  // likewise
 }
 
 // What the relay orders a loop to do; a set of bits.
@@ -99,6 +101,9 @@ func (l *loop) patience() int {
 		return 0
 	}
 	at, ok := l.timers.next()
+	if len(l.starts) > 0 && (!ok || l.starts[0].at < at) {
+		at, ok = l.starts[0].at, true
+	}
 	for _, ln := range l.listeners {
 		if ln.resume != 0 && (!ok || ln.resume < at) {
 			at, ok = ln.resume, true
@@ -198,6 +203,7 @@ func (l *loop) expire() {
 			l.resume(ln)
 		}
 	}
+	l.tellStarts()
 	for {
 		at, ok := l.timers.next()
 		if !ok || at > l.now {

@@ -29,6 +29,7 @@ const (
 type pair struct {
 	stage    stage
 	queued   bool // in the loop's list of those that used up their turn
+	counted  bool // by its source, see limits
 	nevents  uint8
 	failures uint8 // addresses that could not be connected to
 	index    uint32

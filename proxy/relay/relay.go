@@ -39,8 +39,13 @@ type Options struct {
 	Ended func([]Ended)
 	// Notice is told of trouble that belongs to no connection. Nil: nobody is told. It runs like Ended.
 	Notice func(Notice)
+	// Started is told of connections that have lasted for StartAfter and go on. Nil, or StartAfter zero:
+	// nobody is told. It runs like Ended, and before it for the same connection.
+	Started    func([]Started)
+	StartAfter time.Duration
 
 	Timeouts
+	Limits
 }
 
 // Timeouts are limits of ours; zero is none. They can change while the relay runs.
@@ -69,6 +74,7 @@ type Relay struct {
 	opt      Options
 	timeouts atomic.Pointer[Timeouts]
 	loops    []*loop
+	limits   limits
 	dialled  dialled
 	active   atomic.Int64
 	sequence atomic.Uint64
@@ -93,6 +99,7 @@ func New(opt Options) (*Relay, error) {
 	}
 	r := &Relay{opt: opt, fresh: make(chan struct{}, 1), stopping: make(chan struct{})}
 	r.timeouts.Store(&opt.Timeouts)
+	r.SetLimits(opt.Limits)
 	for range opt.Loops {
 		l, err := newLoop(r, max(1, opt.Pipes/opt.Loops))
 		if err != nil {

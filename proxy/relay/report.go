@@ -49,9 +49,16 @@ func (r *Relay) report() {
 		}
 		for _, l := range r.loops {
 			l.mu.Lock()
-			batch, notices := l.ended, l.notices
-			l.ended, l.notices = spare[:0], nil
+			batch, notices, started := l.ended, l.notices, l.started
+			l.ended, l.notices, l.started = spare[:0], nil, nil
 			l.mu.Unlock()
+			if len(started) > 0 {
+				now, clockNow := time.Now(), clock()
+				for i := range started {
+					started[i].Start = now.Add(-time.Duration(clockNow - started[i].accepted))
+				}
+				r.opt.Started(started)
+			}
 			for _, n := range notices {
 				r.opt.Notice(n)
 			}
