@@ -130,8 +130,10 @@ func (c *composer) takeOut(k Capture, d destinations) {
 	} else {
 		from = &c.out
 		take.add(c.deliver(term{op: opSetCtMark, n: c.RouteMark})...)
-		c.in.add(term{op: opIIF, name: "lo"}, term{op: opMark, n: c.RouteMark}, term{op: opDport, name: "ports-" + k.Name}, term{op: opSYN},
-			term{op: opTProxy, n: uint32(k.Port)}, term{op: opAccept})
+		back := []term{{op: opIIF, name: "lo"}, {op: opMark, n: c.RouteMark}, {op: opDport, name: "ports-" + k.Name}, {op: opSYN}}
+		c.in.add(append(back, term{op: opTProxy, n: uint32(k.Port)}, term{op: opAccept})...)
+		// Nobody listens. It is too late to send it out, and IPv4 would answer nothing, since the destination is not local.
+		c.in.add(append(back[:len(back):len(back)], term{op: opReject})...)
 	}
 	dispatch(from, opOIF, k, take)
 }

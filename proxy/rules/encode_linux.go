@@ -167,6 +167,8 @@ func (e *encoder) rule(terms []term) (exprs []expr.Any, err error) {
 		case opTProxy:
 			add(&expr.Immediate{Register: 1, Data: port(t.n)},
 				&expr.TProxy{Family: unix.NFPROTO_UNSPEC, TableFamily: unix.NFPROTO_INET, RegPort: 1})
+		case opReject:
+			add(&expr.Reject{Type: unix.NFT_REJECT_TCP_RST})
 		case opAccept:
 			add(&expr.Verdict{Kind: expr.VerdictAccept})
 		case opReturn:

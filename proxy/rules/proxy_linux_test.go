@@ -124,19 +124,21 @@ func carry(way *intercept.Way, conn *net.TCPConn) (c carried, up *net.TCPConn) {
 	defer file.Close() // net.FileConn makes a copy
 	rawUp, err := file.SyscallConn()
 	if err == nil {
-		err = rawUp.Write(func(fd uintptr) bool { return kernel.State(int(fd)) != kernel.StateSynSent })
+		err = rawUp.Write(func(fd uintptr) bool { // an ICMP error that came before connect returned leaves the state as it is
+			icmp, ok := kernel.TakeICMP(int(fd))
+			if ok {
+				c.Errno, c.Offender = icmp.Errno, icmp.Offender
+			}
+			return ok || kernel.State(int(fd)) != kernel.StateSynSent
+		})
 	}
 	if err != nil {
 		c.Refused = err.Error()
 		return c, nil
 	}
 	rawUp.Control(func(fd uintptr) {
-		c.Errno = kernel.TakeError(int(fd))
-		if icmp, ok := kernel.TakeICMP(int(fd)); ok {
-			c.Offender = icmp.Offender
-			if c.Errno == 0 {
-				c.Errno = icmp.Errno
-			}
+		if c.Errno == 0 {
+			c.Errno = kernel.TakeError(int(fd))
 		}
 		kernel.EndConnectPhase(int(fd), c.To.Addr())
 	})

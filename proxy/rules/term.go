@@ -37,6 +37,7 @@ const (
 	opJump                  // to chain name
 	opRedirect              // to port n
 	opTProxy                // to port n
+	opReject                // with a reset
 	opAccept                //
 	opReturn                //
 )
@@ -93,6 +94,8 @@ func (t term) String() string {
 		return fmt.Sprintf("redirect to :%d", t.n)
 	case opTProxy:
 		return fmt.Sprintf("tproxy to :%d", t.n)
+	case opReject:
+		return "reject with tcp reset"
 	case opAccept:
 		return "accept"
 	case opReturn:

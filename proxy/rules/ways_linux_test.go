@@ -243,7 +243,11 @@ func tryWay(t *testing.T, p place, s rules.Settings) {
 			if err := k.echo(); err != nil {
 				t.Fatalf("IPv%d, connection %d: %v", version, i, err)
 			}
-			if got := proxy.next(t); got.Client != k.local() || got.To != to {
+			got, client := proxy.next(t), k.local()
+			if c.Mode == rules.Redirect { // the port may be another one: see intercept/redirect.go
+				client = netip.AddrPortFrom(client.Addr(), got.Client.Port())
+			}
+			if got.Client != client || got.To != to {
 				t.Fatalf("IPv%d: the proxy had a connection from %v to %v, want from %v to %v", version, got.Client, got.To, k.local(), to)
 			}
 			if k.at != to {
