@@ -56,7 +56,7 @@ var examples = []example{
 		cause: "unreachable", confidence: cause.Likely, origin: cause.Local, side: diagnose.SideUpstream, action: diagnose.Unreachable, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
 	{name: "SYN never answered", story: func() *story {
 		return remote().did(10*sec, up, evidence.ConnectTimeout).looks(up, evidence.Snapshot{State: 2, TotalRetrans: 3})
-	}, cause: "connect_timeout", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
+	}, cause: "connect_timeout", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
 	{name: "our connect timeout before a second SYN", story: func() *story {
 		return remote().did(300*ms, up, evidence.ConnectTimeout).looks(up, evidence.Snapshot{State: 2})
 	}, cause: "connect_timeout", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
@@ -110,7 +110,7 @@ var examples = []example{
 	}, cause: "firewall_reject", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
 	{name: "never acknowledged", story: func() *story {
 		return exchanged(remote()).sent(1*sec, down, 300).looks(up, evidence.Snapshot{State: 7, SndWnd: 65536, TotalRetrans: 4, LastAckRecv: 3 * sec}).fails(4*sec, up, evidence.ETIMEDOUT, 300)
-	}, cause: "path_silent", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
+	}, cause: "path_silent", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
 	{name: "stopped by a rule of this host", story: func() *story {
 		return exchanged(remote()).sent(1*sec, down, 300).looks(up, evidence.Snapshot{State: 7, SndWnd: 65536, NotSent: 300}).fails(4*sec, up, evidence.ETIMEDOUT, 300)
 	}, cause: "local_firewall", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
@@ -118,7 +118,7 @@ var examples = []example{
 		return remote().connected(5*ms).sent(1*sec, down, 4<<20).looks(up, evidence.Snapshot{State: 7, Probes: 3}).fails(4*sec, up, evidence.ETIMEDOUT, 100000)
 	}, cause: "peer_not_reading", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
 	{name: "keepalive unanswered", story: func() *story { return exchanged(remote()).fails(40*sec, up, evidence.ETIMEDOUT, 0) },
-		cause: "keepalive_unanswered", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.NoImpact, phase: cause.IdlePhase},
+		cause: "keepalive_unanswered", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.NoImpact, phase: cause.IdlePhase},
 	{name: "socket destroyed here", story: func() *story { return exchanged(local()).fails(3*sec, up, evidence.ECONNABORTED, 0) },
 		cause: "local_kill", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase},
 	{name: "our idle timeout", story: func() *story { return exchanged(local()).did(5*sec, evidence.NoLeg, evidence.IdleTimeout) },

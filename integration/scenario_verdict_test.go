@@ -77,7 +77,7 @@ func faults(s scenario.Scenario, v diagnose.Verdict) []string {
 func TestScenarioVerdictsBySockets(t *testing.T) {
 	var table strings.Builder
 	var sharp [cause.Conclusive + 1]struct{ all, first, right int }
-	judged := 0
+	judged, hidden := 0, 0
 	for _, p := range playAll() {
 		t.Run(p.name(), func(t *testing.T) {
 			if p.skip != "" {
@@ -100,6 +100,10 @@ func TestScenarioVerdictsBySockets(t *testing.T) {
 				note = fmt.Sprintf("  (shown by %v only)", p.scenario.Shown)
 			}
 			fmt.Fprintf(&table, "%-44s %4.1f s %-22s %-22s %-10s %-10s %v%s\n", p.name(), p.result.Took.Seconds(), p.scenario.Cause, v.Cause, v.Confidence, v.Side, v.Alternatives, note)
+			if p.scenario.Shown != nil {
+				hidden++
+				return
+			}
 			judged++
 			sharp[v.Confidence].all++
 			if v.Cause == p.scenario.Cause {
@@ -114,7 +118,8 @@ func TestScenarioVerdictsBySockets(t *testing.T) {
 	for s := cause.Possible; s <= cause.Conclusive; s++ {
 		t.Logf("%s: %d of %d; right in %d, its first cause in %d", s, sharp[s].all, judged, sharp[s].right, sharp[s].first)
 	}
-	if judged == 0 {
+	t.Logf("%d more are beyond what sockets can show: all that is asked is not to be sure of another cause", hidden)
+	if judged+hidden == 0 {
 		t.Error("nothing was judged")
 	}
 	if likely := sharp[cause.Likely]; 10*likely.right < 9*likely.all {

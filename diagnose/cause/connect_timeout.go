@@ -37,15 +37,14 @@ var _ = register(Cause{
 		}
 		s := c.Snap[evidence.Upstream]
 		switch {
-		case !ours:
-			f.Strength = Conclusive
 		case s != nil && s.TotalRetrans > 0:
-			f.Strength = Conclusive
 			f.For = append(f.For, saw("the SYN was sent again %d times", s.TotalRetrans))
-		default:
+		case ours:
 			f.Against = append(f.Against, saw("the SYN was sent only once: the answer may just have been slow"))
 			f.Settle = []string{"a longer timeouts.connect"}
 		}
+		f.Against = append(f.Against, droppedHere)
+		f.Settle = append(f.Settle, lookOutside)
 		return f
 	},
 })

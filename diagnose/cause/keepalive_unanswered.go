@@ -18,9 +18,11 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		return Finding{
-			Strength: Conclusive,
+			Strength: Likely,
 			Sentence: say("%s did not answer our keepalive probes; it was last heard of %s before", c.who(), ms(min(s.LastAckRecv, s.LastDataRecv))),
 			For:      []Cite{saw("ETIMEDOUT with nothing outstanding: only keepalive times out so (tcp_keepalive_timer)")},
+			Against:  []Cite{droppedHere},
+			Settle:   []string{lookOutside},
 		}
 	},
 })

@@ -28,15 +28,23 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		return Finding{
-			Strength: Conclusive,
+			Strength: Likely,
 			Sentence: say("%s of ours to %s were never acknowledged; the kernel gave up after %s", size(uint64(s.Outstanding)), c.who(), ms(s.LastAckRecv)),
 			For: []Cite{
 				saw("ETIMEDOUT with %s unacknowledged, %d segments sent again in all", size(uint64(s.Outstanding)), s.TotalRetrans),
 				saw("the last acknowledgement came %s before", ms(s.LastAckRecv)),
 			},
+			Against: []Cite{droppedHere},
+			Settle:  []string{lookOutside},
 		}
 	},
 })
+
+// A rule of this host that drops what comes in, or a SYN that goes out, leaves no trace in a socket: silence is all there
+// is to see, so silence is never conclusive without packets.
+var droppedHere = saw("a rule of this host that drops in silence would look the same")
+
+const lookOutside = "packets (evidence.packets): whether ours leave and answers come in"
 
 // timedOut says that an established leg ended by the kernel's own patience.
 func (c *Case) timedOut() bool { return c.established() && c.errno() == evidence.ETIMEDOUT }
