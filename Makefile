@@ -16,6 +16,9 @@ test: ## all tests, as whoever runs this
 race: ## all tests under the race detector; needs gcc
 	go test -race ./...
 
+endings: ## each way to end a connection, 20 times direct and 20 times through the relay
+	go test ./integration -run TestEndings -repeats 20
+
 lint: ## formatting, vet for each system, staticcheck, modules
 	.ci/lint
 
