@@ -114,6 +114,9 @@ var examples = []example{
 	{name: "stopped by a rule of this host", story: func() *story {
 		return exchanged(remote()).sent(1*sec, down, 300).looks(up, evidence.Snapshot{State: 7, SndWnd: 65536, NotSent: 300}).fails(4*sec, up, evidence.ETIMEDOUT, 300)
 	}, cause: "local_firewall", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
+	{name: "reset by a rule of this host", story: func() *story {
+		return exchanged(remote()).sent(1*sec, down, 300).looks(up, evidence.Snapshot{State: 7, SndWnd: 65536, NotSent: 300, MinRTT: 5 * ms}).fails(1*sec, up, evidence.ECONNRESET, 300)
+	}, cause: "local_firewall", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
 	{name: "window shut until the user timeout", story: func() *story {
 		return remote().connected(5*ms).sent(1*sec, down, 4<<20).looks(up, evidence.Snapshot{State: 7, Probes: 3}).fails(4*sec, up, evidence.ETIMEDOUT, 100000)
 	}, cause: "peer_not_reading", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},

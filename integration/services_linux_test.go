@@ -228,10 +228,10 @@ func masked(t *testing.T, c *record.Connection, varies bool) []byte {
 	verdict := why["verdict"].(map[string]any)
 	kept := map[string]any{
 		"log.level": all["log.level"], "event.action": event["action"], "event.code": event["code"],
-		"side": verdict["side"], "origin": verdict["origin"], "impact": verdict["impact"], "phase": verdict["phase"],
-		"listener": why["listener"],
+		"side": verdict["side"], "origin": verdict["origin"], "listener": why["listener"],
 	}
 	if !varies {
+		kept["impact"], kept["phase"] = verdict["impact"], verdict["phase"]
 		kept["message"] = amounts.ReplaceAllString(addresses.ReplaceAllString(all["message"].(string), "ADDRESS"), "N")
 		kept["confidence"] = verdict["confidence"]
 		kept["events"] = times.ReplaceAllString(fmt.Sprint(why["events"]), "")

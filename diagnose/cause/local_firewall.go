@@ -16,20 +16,23 @@ var _ = register(Cause{
 		{"firewall_reject", "A reset made by a rule here looks like one from outside; a capture shows that it never was on the wire"},
 	},
 	IETF: 9, HAProxy: "SC", Envoy: "UF",
-	Beats: []string{"unreachable", "icmp_reject", "path_silent"},
+	Beats: []string{"unreachable", "icmp_reject", "path_silent", "app_abort", "app_close_unread", "stale_connection", "firewall_reject"},
 	Rule: func(c *Case) Finding {
 		if c.neverLeft() {
 			s := c.Snap[c.Leg]
-			f := Finding{
+			text := "this host did not let our packets to %s out, until the connection was given up"
+			if c.reset() {
+				text = "a rule of this host answered our packets to %s with a reset: they never left"
+			}
+			return Finding{
 				Strength: Likely,
-				Sentence: say("this host did not let our packets to %s out, until the connection was given up", c.who()),
+				Sentence: say(text, c.who()),
 				For: []Cite{
 					saw("the connection ended with %s", c.errno()),
 					saw("%s waited unsent although the peer had room for %s: every attempt to send failed on this host", size(uint64(s.NotSent)), size(uint64(s.SndWnd))),
 				},
 				Against: []Cite{saw("an interface that is down looks the same")},
 			}
-			return f
 		}
 		if c.Connected || c.Leg != evidence.Upstream {
 			return Finding{}
@@ -60,7 +63,7 @@ func (c *Case) neverLeft() bool {
 	if s == nil || !c.established() || s.NotSent == 0 || s.NotSent != s.Outstanding || s.SndWnd < s.NotSent {
 		return false
 	}
-	return c.gaveUp()
+	return c.gaveUp() || c.errno() == evidence.ECONNRESET
 }
 
 // gaveUp says that the kernel ended an established leg by its own patience; the last ICMP error's word
