@@ -14,7 +14,7 @@ import (
 )
 
 // atOnce is how many scenarios are played at a time. They wait more than they work.
-const atOnce = 8
+const atOnce = 12
 
 // play is one scenario in one place, and what came of it.
 type play struct {
