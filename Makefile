@@ -1,5 +1,5 @@
 # One line each: what a target does can be read here and typed by hand.
-.PHONY: help build man test race lint ci fuzz
+.PHONY: help build man test race endings lint ci fuzz
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
