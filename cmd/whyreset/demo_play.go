@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,20 +98,30 @@ func (d demo) play(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// acts are the scenarios that can be played here, and why others are left out.
+// acts are the scenarios that can be played here, and why others are left out, a line for each reason.
 func (d demo) acts() (acts []*act, left []string) {
 	hosts := lab.Available() == nil
+	var reasons []string
+	ids := map[string][]string{}
 	for _, s := range d.scenarios {
 		if missing := lacks(s); missing != nil {
-			left = append(left, fmt.Sprintf("%s: %v", s.ID, missing))
+			why := missing.Error()
+			if ids[why] == nil {
+				reasons = append(reasons, why)
+			}
+			ids[why] = append(ids[why], s.ID)
 			continue
 		}
 		place := scenario.Place{Hosts: hosts, IPv6: s.Family == 6}
 		acts = append(acts, &act{scenario: s, place: place, done: make(chan struct{})})
 	}
+	for _, why := range reasons {
+		left = append(left, fmt.Sprintf("%s: %s", strings.Join(ids[why], ", "), why))
+	}
 	return acts, left
 }
 
+// lacks says what is missing for the scenario, nil for nothing.
 func lacks(s scenario.Scenario) error {
 	if len(s.Needs) == 0 {
 		return nil
