@@ -101,7 +101,7 @@ var examples = []example{
 		cause: "probe", confidence: cause.Conclusive, side: diagnose.SideDownstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.NoData},
 	{name: "client leaves while connecting", story: func() *story {
 		return remote().fails(300*ms, down, evidence.ECONNRESET, 0).looks(up, evidence.Snapshot{State: 2})
-	}, cause: "client_left", confidence: cause.Conclusive, side: diagnose.SideDownstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.PhaseConnect},
+	}, cause: "client_left", confidence: cause.Likely, side: diagnose.SideDownstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.PhaseConnect},
 	{name: "state lost after a silence", story: func() *story {
 		return exchanged(remote()).sent(400*sec, down, 300).fails(400*sec+6*ms, up, evidence.ECONNRESET, 300)
 	}, cause: "stale_connection", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"firewall_reject"}},

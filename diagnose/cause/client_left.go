@@ -17,8 +17,8 @@ var _ = register(Cause{
 		if c.Leg != evidence.Downstream || c.Connected || !(c.isFIN() || c.errno() != 0 && c.errno() != evidence.ECONNABORTED) {
 			return Finding{}
 		}
-		strength := Likely
-		if s := c.Snap[evidence.Upstream]; s != nil && s.State == synSent {
+		strength := Likely // a box between can reset, too
+		if s := c.Snap[evidence.Upstream]; s != nil && s.State == synSent && (c.isFIN() || c.near()) {
 			strength = Conclusive
 		}
 		return Finding{

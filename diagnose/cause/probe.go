@@ -24,6 +24,9 @@ var _ = register(Cause{
 			Sentence: say("client %s connected, sent nothing and left after %s", c.Client, ms(c.End.At)),
 			For:      []Cite{saw("not a byte came from the client before its %s", c.endWord())},
 		}
+		if c.reset() && !c.near() {
+			f.Strength = Likely // a box between can reset, too
+		}
 		switch {
 		case !c.Accounted:
 			f.Strength = Possible
