@@ -23,7 +23,7 @@ var _ = register(Cause{
 		}
 		f := Finding{
 			Strength: Possible,
-			Sentence: say("%s aborted the connection %s after the last byte", c.who(), ms(c.Idle)),
+			Sentence: say("%s aborted the connection %s the last byte", c.who(), c.after()),
 			For:      []Cite{c.citeReset()},
 		}
 		if c.unacked() == 0 {

@@ -89,6 +89,14 @@ func (c *Case) firstOutAfter(at time.Duration) time.Duration {
 	return c.transfer(c.Leg).LastOut
 }
 
+// after says how long after the last byte the end came.
+func (c *Case) after() string {
+	if c.Idle == 0 {
+		return "right after" // found in one batch
+	}
+	return ms(c.Idle) + " after"
+}
+
 // ms writes a duration as a person says it: three digits, no more.
 func ms(d time.Duration) string {
 	switch {

@@ -56,11 +56,12 @@ var _ = register(Cause{
 		}
 		f := Finding{
 			Strength: Conclusive,
-			Sentence: say("%s refused the connection to upstream %s by ICMP: %s", box(icmp.From, c.Server), c.Server, icmpName(icmp)),
+			Sentence: say("%s refused the connection to upstream %s by ICMP: %s", box(icmp.From), c.Server, icmpName(icmp)),
 			For:      []Cite{saw("ICMP error %s from %s about our SYN, after %s", icmpName(icmp), icmp.From, ms(c.End.At))},
 		}
 		if icmp.From == c.Server.Addr() {
 			f.Origin = Host
+			f.Sentence = say("the host of upstream %s itself refused the connection by ICMP: %s", c.Server, icmpName(icmp))
 		}
 		return f
 	},
@@ -96,12 +97,9 @@ func icmpName(e *evidence.ICMP) string {
 }
 
 // box says in a sentence who sent an ICMP error about the way to a server.
-func box(from netip.Addr, server netip.AddrPort) string {
-	switch {
-	case !from.IsValid():
+func box(from netip.Addr) string {
+	if !from.IsValid() {
 		return "a box on the way"
-	case from == server.Addr():
-		return "the upstream's own host " + from.String()
 	}
 	return "the box " + from.String()
 }

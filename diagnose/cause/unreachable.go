@@ -46,7 +46,7 @@ var _ = register(Cause{
 		}
 		f := Finding{
 			Strength: Likely,
-			Sentence: say("upstream %s cannot be reached: %s says %s", c.Server, box(c.ICMP.From, c.Server), icmpName(c.ICMP)),
+			Sentence: say("upstream %s cannot be reached: %s says %s", c.Server, box(c.ICMP.From), icmpName(c.ICMP)),
 			For:      []Cite{saw("ICMP error %s from %s about our SYN, after %s", icmpName(c.ICMP), c.ICMP.From, ms(c.End.At))},
 			Settle:   []string{"the routes and rules of the box named"},
 		}
