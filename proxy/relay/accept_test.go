@@ -80,6 +80,23 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 	}
 }
 
+// A paused listener costs nothing: no event comes, and the loop sleeps until the pause is over.
+func TestPauseIsQuiet(t *testing.T) {
+	s := step(t, Options{})
+	client := dial(t, s.address)
+	full := fillDescriptors(t)
+	s.loop.round(1000)
+	if got, most := s.loop.patience(), int(firstPause/time.Millisecond)+1; got < most-30 || got > most {
+		t.Errorf("the loop would sleep for %d ms, want about %d", got, most)
+	}
+	if n := s.loop.poll.Wait(s.loop.batch[:], 0); n != 0 {
+		t.Errorf("got %d events of a paused listener", n)
+	}
+	full.free()
+	s.until("the one who waited", func() bool { return s.relay.Active() == 1 })
+	client.Close()
+}
+
 // A relay whose target is itself refuses the connection that comes back.
 func TestLoopRefused(t *testing.T) {
 	t.Parallel()
