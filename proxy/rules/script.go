@@ -20,6 +20,9 @@ func (p *Plan) Script() string {
 	}
 	line("#")
 	line("# no loop: %s", p.Exemption())
+	for _, note := range p.Notes() {
+		line("# note: %s", note)
+	}
 	for _, s := range p.sysctls {
 		line("")
 		line("# needed: %s", s.Why)
