@@ -208,12 +208,12 @@ func (s *Server) listens() string {
 }
 
 // Stop ends the proxy: no new connections at once, time for those there until ctx is done, resets for
-// what is left then. All records have been given to the log when it returns.
+// what is left then. Who waits in a listener's queue is there already. All records have been given to the log when it returns.
 func (s *Server) Stop(ctx context.Context) {
 	s.relay.StopAccepting()
 	s.log.Notice(record.Notice{Level: record.Info, Code: record.Stopping, Count: uint64(s.relay.Active()),
 		Message: fmt.Sprintf("stopping, %d connections left", s.relay.Active())})
-	for s.relay.Active() > 0 && ctx.Err() == nil {
+	for (s.relay.Accepting() || s.relay.Active() > 0) && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-time.After(stopLook):
@@ -296,8 +296,13 @@ func (s *Server) tellStarted(all []relay.Started) {
 // notBuilt is why a source of evidence is not watched.
 const notBuilt = "not built in this version"
 
-// notice records trouble of the relay's own.
+// notice records trouble of the relay's own, and its end.
 func (s *Server) notice(n relay.Notice) {
+	if n.Errno == 0 {
+		s.log.Notice(record.Notice{Level: record.Info, Code: record.AcceptRecovered, Listener: n.Listener,
+			Message: fmt.Sprintf("listener %s accepts again", n.Listener)})
+		return
+	}
 	s.log.Notice(record.Notice{Level: record.Error, Code: record.AcceptFailed, Listener: n.Listener, Error: n.Errno.Error(),
 		Message: fmt.Sprintf("listener %s cannot accept: %v; it tries again in %v", n.Listener, n.Errno, n.Pause)})
 }

@@ -30,6 +30,7 @@ const legMask = kernel.PollIn | kernel.PollOut | kernel.PollPri | kernel.PollRdH
 func (l *loop) listen(ln Listener, fd int) kernel.Errno {
 	mine := &listener{Listener: ln, fd: fd, token: listenerToken(len(l.listeners)), wildcard: ln.Address.Addr().IsUnspecified()}
 	l.listeners = append(l.listeners, mine)
+	l.relay.accepting.Add(1)
 	return l.poll.Add(fd, kernel.PollIn, mine.token)
 }
 
@@ -43,6 +44,7 @@ func (l *loop) accept(ln *listener) kernel.Errno {
 	}
 	if ln.pause != 0 && l.now-ln.failed > int64(longPause) {
 		ln.pause = 0
+		l.tell(Notice{Listener: ln.Name})
 	}
 	p := l.newPair()
 	p.listener = ln
@@ -112,5 +114,6 @@ func (l *loop) stopAccepting() {
 		}
 		kernel.Close(ln.fd)
 		ln.fd, ln.resume = -1, 0
+		l.relay.accepting.Add(-1)
 	}
 }

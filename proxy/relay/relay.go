@@ -62,23 +62,24 @@ type Listener struct {
 	Target  *Target
 }
 
-// Notice is trouble of the relay's own.
+// Notice is trouble of the relay's own, or its end.
 type Notice struct {
 	Listener string
-	Errno    kernel.Errno  // what accept4 said
+	Errno    kernel.Errno  // what accept4 said; zero: the listener accepts again
 	Pause    time.Duration // how long the listener will not accept
 }
 
 // Relay is a running set of loops.
 type Relay struct {
-	opt      Options
-	timeouts atomic.Pointer[Timeouts]
-	loops    []*loop
-	limits   limits
-	dialled  dialled
-	active   atomic.Int64
-	sequence atomic.Uint64
-	dropped  atomic.Uint64
+	opt       Options
+	timeouts  atomic.Pointer[Timeouts]
+	loops     []*loop
+	limits    limits
+	dialled   dialled
+	active    atomic.Int64
+	accepting atomic.Int64 // listening sockets of all loops
+	sequence  atomic.Uint64
+	dropped   atomic.Uint64
 
 	fresh    chan struct{} // capacity 1: something waits for the reporter
 	stopping chan struct{}
@@ -160,6 +161,10 @@ func (r *Relay) SetTimeouts(t Timeouts) {
 
 // Active is the number of pairs alive.
 func (r *Relay) Active() int { return int(r.active.Load()) }
+
+// Accepting says that a listener is open. It is true until the loops have obeyed StopAccepting: who waits
+// in a queue until then is in no count yet.
+func (r *Relay) Accepting() bool { return r.accepting.Load() > 0 }
 
 // StopAccepting closes the listeners, after what already waits in their queues has been accepted.
 func (r *Relay) StopAccepting() { r.order(orderStopAccepting) }
