@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -126,7 +127,7 @@ func TestIdleConnections(t *testing.T) {
 			}{{client, server, request}, {server, client, back}} {
 				sent := make(chan error, 1)
 				go func() { _, err := way.from.Write(way.b); sent <- err }()
-				if _, err := io.ReadFull(way.to, way.b); err != nil {
+				if _, err := io.ReadFull(way.to, make([]byte, len(way.b))); err != nil {
 					t.Fatal(err)
 				}
 				if err := <-sent; err != nil {
@@ -147,7 +148,7 @@ func TestIdleConnections(t *testing.T) {
 	if full.Active != connections {
 		t.Errorf("%d connections are carried, want %d", full.Active, connections)
 	}
-	if each >= 4096 {
+	if each >= 4096 && !underRaceDetector() {
 		t.Errorf("%d bytes each, want less than 4096", each)
 	}
 	if got, want := full.Open["socket"]-before.Open["socket"], 2*connections; got != want {
@@ -160,6 +161,12 @@ func TestIdleConnections(t *testing.T) {
 	if full.Goroutines != before.Goroutines {
 		t.Errorf("%d goroutines, want %d as without connections", full.Goroutines, before.Goroutines)
 	}
+}
+
+// underRaceDetector says whether every byte has a shadow that counts as resident too.
+func underRaceDetector() bool {
+	info, _ := debug.ReadBuildInfo()
+	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 func mb(bytes int) float64 { return float64(bytes) / (1 << 20) }

@@ -42,11 +42,11 @@ func fillDescriptors(t *testing.T) *full {
 }
 
 func (f *full) free() {
+	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &f.limit) // first, so that what is accepted can be dialled for
 	for _, fd := range f.taken {
 		syscall.Close(fd)
 	}
 	f.taken = nil
-	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &f.limit)
 }
 
 // Without descriptors the listener pauses, says so once, and serves those who waited when there are some again. When all

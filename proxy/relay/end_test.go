@@ -14,13 +14,17 @@ import (
 	"whyreset/proxy/kernel"
 )
 
-// through returns both ends of a connection through a relay that runs.
+// through returns both ends of a connection through a relay that runs. A first byte from the server has passed: so the
+// relay is certain to have seen its own connect succeed.
 func through(t *testing.T, opt Options) (l *live, client, server *net.TCPConn) {
 	t.Helper()
 	ln := listen(t)
 	l = start(t, opt, address(ln))
 	client = dial(t, l.address)
-	return l, client, accept(t, ln)
+	server = accept(t, ln)
+	write(t, server, ".")
+	wantRead(t, client, ".")
+	return l, client, server
 }
 
 // waitAcked waits until the peer's kernel has all that was written.
@@ -61,9 +65,9 @@ func TestResetWhileOtherLegIsBlocked(t *testing.T) {
 		t.Run("sender is "+by, func(t *testing.T) {
 			t.Parallel()
 			l, sender, receiver := through(t, Options{})
-			leg := evidence.Downstream
+			leg, greeting := evidence.Downstream, int64(0)
 			if by == "server" {
-				sender, receiver, leg = receiver, sender, evidence.Upstream
+				sender, receiver, leg, greeting = receiver, sender, evidence.Upstream, 1
 			}
 			begin := time.Now()
 			taken := fill(t, sender)
@@ -83,7 +87,7 @@ func TestResetWhileOtherLegIsBlocked(t *testing.T) {
 				t.Errorf("reset after %v was seen after %v, and the pair ended after %v", at, seen, e.Duration)
 			}
 			for _, o := range e.Evidence().Observations {
-				if s, ok := o.What.(evidence.Snapshot); ok && o.Leg == leg && int64(s.BytesReceived) != out.Read {
+				if s, ok := o.What.(evidence.Snapshot); ok && o.Leg == leg && int64(s.BytesReceived) != greeting+out.Read {
 					t.Errorf("received %d bytes and delivered %d", s.BytesReceived, out.Read)
 				}
 			}
@@ -124,7 +128,7 @@ func TestIdleTimeout(t *testing.T) {
 	}
 	wantEnd(t, client, "", nil)
 	wantEnd(t, server, "", nil)
-	e := l.wantStory("d:connected u:connected d:data !idle !d:closed !u:closed")
+	e := l.wantStory("d:connected u:connected u:data d:data !idle !d:closed !u:closed")
 	if e.Duration < 5*limit/4+limit {
 		t.Errorf("ended after %v, idle for less than %v", e.Duration, limit)
 	}
@@ -139,7 +143,7 @@ func TestSetTimeouts(t *testing.T) {
 	l.SetTimeouts(Timeouts{Idle: time.Hour})
 	l.SetTimeouts(Timeouts{Idle: 100 * time.Millisecond})
 	wantEnd(t, client, "", nil)
-	l.wantStory("d:connected u:connected d:data !idle !d:closed !u:closed")
+	l.wantStory("d:connected u:connected u:data d:data !idle !d:closed !u:closed")
 
 	l.SetTimeouts(Timeouts{Idle: time.Hour})
 	second := dial(t, l.address)
@@ -195,7 +199,7 @@ func TestAbort(t *testing.T) {
 	l.Abort()
 	wantEnd(t, client, "", syscall.ECONNRESET)
 	wantEnd(t, server, "", syscall.ECONNRESET)
-	l.wantStory("d:connected u:connected d:data !shutdown !d:passed-reset !u:passed-reset")
+	l.wantStory("d:connected u:connected u:data d:data !shutdown !d:passed-reset !u:passed-reset")
 
 	l = start(t, Options{}, mute)
 	client = dial(t, l.address)
@@ -246,7 +250,7 @@ func TestHalfClose(t *testing.T) {
 	}
 	server.Close()
 	wantEnd(t, client, "", nil)
-	l.wantStory("d:connected u:connected d:data d:fin !u:passed-fin u:data u:fin !d:closed !u:closed")
+	l.wantStory("d:connected u:connected u:data d:data d:fin !u:passed-fin u:data u:fin !d:closed !u:closed")
 }
 
 // A reset behind a FIN leaves both.

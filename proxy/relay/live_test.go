@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -71,10 +72,16 @@ func (l *live) next() *Ended {
 func (l *live) wantStory(want string) *Ended {
 	l.t.Helper()
 	e := l.next()
-	if got := story(e.Evidence()); got != want {
+	if got := inShort(e); got != want {
 		l.t.Errorf("got  %s\nwant %s", got, want)
 	}
 	return e
+}
+
+// inShort is the story without what depends on how soon the last bytes were acknowledged: whether the last FIN went out
+// by itself, because the close had to wait, or with the close.
+func inShort(e *Ended) string {
+	return strings.NewReplacer(" !d:passed-fin !d:closed", " !d:closed", " !u:passed-fin !d:closed", " !d:closed").Replace(story(e.Evidence()))
 }
 
 // when finds the first observation of an error, a FIN or an action.
@@ -101,8 +108,10 @@ func echo(t *testing.T) netip.AddrPort {
 	go func() {
 		for {
 			conn, err := ln.Accept()
-			if err != nil {
+			if errors.Is(err, net.ErrClosed) {
 				return
+			} else if err != nil {
+				continue // some tests leave no descriptors for a while
 			}
 			go func() {
 				defer conn.Close()

@@ -83,7 +83,7 @@ func TestEnded(t *testing.T) {
 	wantRead(t, client, "an answer")
 	reset(t, server)
 	wantEnd(t, client, "", syscall.ECONNRESET)
-	e := l.wantStory("d:connected u:connected d:data u:data u:ECONNRESET !d:passed-reset")
+	e := l.wantStory("d:connected u:connected u:data d:data u:ECONNRESET !d:passed-reset")
 	if e.Number != 1 || e.Listener != "test" || e.Target != "upstream" {
 		t.Errorf("got %d %q %q", e.Number, e.Listener, e.Target)
 	}
@@ -117,10 +117,10 @@ func TestEnded(t *testing.T) {
 			transfers[o.Leg] = w
 		}
 	}
-	if d, u := transfers[evidence.Downstream], transfers[evidence.Upstream]; d.In != 7 || d.Out != 9 || u.In != 9 || u.Out != 7 || d.LastOut == 0 || u.LastIn == 0 {
+	if d, u := transfers[evidence.Downstream], transfers[evidence.Upstream]; d.In != 7 || d.Out != 10 || u.In != 10 || u.Out != 7 || d.LastOut == 0 || u.LastIn == 0 {
 		t.Errorf("got %+v and %+v", d, u)
 	}
-	if d, u := snapshots[evidence.Downstream], snapshots[evidence.Upstream]; d.State != 1 || u.State != 7 || u.BytesReceived != 9 || d.RTT == 0 {
+	if d, u := snapshots[evidence.Downstream], snapshots[evidence.Upstream]; d.State != 1 || u.State != 7 || u.BytesReceived != 10 || d.RTT == 0 {
 		t.Errorf("got states %d and %d, %d bytes received from the server", d.State, u.State, u.BytesReceived)
 	}
 }
