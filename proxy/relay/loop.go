@@ -43,7 +43,7 @@ const (
 )
 
 // Sizes of a turn. A read that fills copyBuffer is bulk, worth a pipe. turn bounds how much one flow
-// moves before the others have theirs.
+// moves before the others have theirs; its last step may be a whole pipe.
 const (
 	copyBuffer = 32 << 10
 	turn       = 256 << 10
