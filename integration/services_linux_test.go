@@ -34,6 +34,7 @@ type service struct {
 	t       *testing.T
 	dir     string
 	address netip.AddrPort
+	stop    syscall.Signal // that ends it at once
 }
 
 // need finds a server's program, or skips. Debian keeps some where PATH does not look.
@@ -53,7 +54,7 @@ func need(t *testing.T, program string, dirs ...string) string {
 
 func newService(t *testing.T) *service {
 	t.Helper()
-	return &service{t: t, dir: t.TempDir(), address: freePort(t)}
+	return &service{t: t, dir: t.TempDir(), address: freePort(t), stop: syscall.SIGINT}
 }
 
 // freePort is one that nobody listens on now. The servers cannot be told to take any.
@@ -82,7 +83,7 @@ func (s *service) start(cmd *exec.Cmd) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	s.t.Cleanup(func() {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) // for all three: at once, in order
+		syscall.Kill(-cmd.Process.Pid, s.stop)
 		select {
 		case <-ended:
 		case <-time.After(10 * time.Second):
@@ -320,6 +321,7 @@ func TestPostgreSQL(t *testing.T) {
 	bin := filepath.Dir(need(t, "postgres", "/usr/lib/postgresql/*/bin"))
 	psql := need(t, "psql", bin)
 	s := newService(t)
+	s.stop = syscall.SIGQUIT // SIGINT waits for a restart after a crash, of which there is one here
 	initdb := s.unprivileged(filepath.Join(bin, "initdb"), "-D", filepath.Join(s.dir, "data"), "-A", "trust", "-U", "lab", "--no-sync", "--no-locale")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
