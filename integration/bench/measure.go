@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// sample is one work through one contestant, once.
+type sample struct {
+	Rate float64 `json:"rate"`   // units per second
+	P50  float64 `json:"p50_us"` // 0 for bulk, as P99
+	P99  float64 `json:"p99_us"`
+	CPU  float64 `json:"cpu_us"` // of the contestant, for one unit
+}
+
+func (c *crew) measure(ctx context.Context, to contestant, job work, length time.Duration) (s sample, err error) {
+	index := slices.IndexFunc(works, func(w work) bool { return w.name == job.name })
+	text, err := json.Marshal(order{Work: index, Address: to.address, Length: length})
+	if err != nil {
+		return s, err
+	}
+	load, err := c.startRole("load", string(text))
+	if err != nil {
+		return s, err
+	}
+	defer load.close()
+	if _, err := load.line(ctx, patience); err != nil { // that it is connected
+		return s, err
+	}
+	before, err := settled(ctx, to.member.Process.Pid)
+	if err != nil {
+		return s, err
+	}
+	if _, err := load.in.WriteString("\n"); err != nil {
+		return s, load.fault(err)
+	}
+	said, err := load.line(ctx, length+2*patience)
+	if err != nil {
+		return s, err
+	}
+	after, err := settled(ctx, to.member.Process.Pid)
+	if err != nil {
+		return s, err
+	}
+	var o outcome
+	if err := json.Unmarshal([]byte(said), &o); err != nil {
+		return s, err
+	}
+	switch {
+	case o.Error != "":
+		return s, errors.New(o.Error)
+	case o.Count == 0:
+		return s, errors.New("nothing was done in the time given: give more -seconds")
+	}
+	units := float64(o.Count) / job.size
+	return sample{
+		Rate: units / o.Elapsed.Seconds(),
+		P50:  micro(o.P50), P99: micro(o.P99),
+		CPU: micro(after-before) / units,
+	}, nil
+}
+
+func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// settled is the processor time of a process group once it does nothing more: what a contestant puts off, such as
+// records not yet written, is part of its work.
+func settled(ctx context.Context, group int) (time.Duration, error) {
+	const idle, pause = time.Millisecond, 30 * time.Millisecond
+	last, err := cpuTime(group)
+	for end := time.Now().Add(2 * time.Second); err == nil && time.Now().Before(end); {
+		if err := sleep(ctx, pause); err != nil {
+			return 0, err
+		}
+		var now time.Duration
+		now, err = cpuTime(group)
+		quiet := now-last < idle
+		if last = now; quiet {
+			break
+		}
+	}
+	return last, err
+}
+
+// cpuTime is how long the threads of a process group have run, to the nanosecond: /proc/PID/stat has ticks of 10 ms
+// only. The time of threads that have ended is lost; relays start theirs once.
+func cpuTime(group int) (total time.Duration, err error) {
+	processes, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range processes {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		// The name, in brackets, may hold anything; state, parent and group follow.
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		if len(fields) < 3 || fields[2] != strconv.Itoa(group) {
+			continue
+		}
+		threads, err := filepath.Glob(filepath.Join(filepath.Dir(file), "task/*/schedstat"))
+		if err != nil {
+			return 0, err
+		}
+		for _, thread := range threads {
+			text, err := os.ReadFile(thread)
+			if err != nil {
+				continue
+			}
+			ran, _, _ := strings.Cut(string(text), " ")
+			ns, err := strconv.ParseInt(ran, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", thread, err)
+			}
+			total += time.Duration(ns)
+		}
+	}
+	if total == 0 {
+		return 0, fmt.Errorf("process group %d has no processor time: it has ended, or the kernel has no schedstat", group)
+	}
+	return total, nil
+}
