@@ -264,6 +264,10 @@ func (l *loop) idleExpired(p *pair) {
 		return
 	}
 	p.noteEnd(event{at: l.now, did: evidence.IdleTimeout})
+	if p.flows[down].held() > 0 || p.flows[up].held() > 0 {
+		// A FIN behind a part of the stream would pass it off as the whole.
+		p.legs[down].failed, p.legs[up].failed = true, true
+	}
 	l.finish(p)
 }
 
@@ -299,7 +303,7 @@ func (l *loop) drop(f *flow) {
 }
 
 // finish closes both legs and reports the pair. An error on either leg, or a refusal, is passed on as a
-// reset; with FINs from both sides, or our idle timeout, the close is one in order.
+// reset; with FINs from both sides, or our idle timeout with nothing held, the close is one in order.
 func (l *loop) finish(p *pair) {
 	if p.snaps == nil { // an end without error: nothing has changed since, no need to keep it apart
 		p.snaps = &l.last

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,7 +113,7 @@ func (l *loop) patience() int {
 	if !ok {
 		return -1
 	}
-	return int(max(0, (at-l.now+999_999)/1_000_000))
+	return int(min(max(0, (at-l.now+999_999)/1_000_000), math.MaxInt32)) // epoll_wait(2) takes an int
 }
 
 // Tokens: the generation, the index and the leg of a pair. Listeners have generation 0, pairs never.
