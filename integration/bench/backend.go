@@ -5,23 +5,28 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
+	"time"
 )
 
-// roleVar set makes this program a child of itself: the backend, or the load generator with its order.
+// roleVar set makes this program a child of itself: the backend, or the load generator with work, address and length.
 const roleVar = "WHYRESET_BENCH_ROLE"
 
 // playRole does not return in such a child.
 func playRole() {
-	role, text, _ := strings.Cut(os.Getenv(roleVar), " ")
-	var err error
-	switch role {
-	case "":
+	role := os.Getenv(roleVar)
+	if role == "" {
 		return
-	case "backend":
+	}
+	var err error
+	if role == "backend" {
 		err = serve()
-	default:
-		err = generate(text)
+	} else {
+		var index int
+		var address string
+		var length time.Duration
+		if _, err = fmt.Sscan(role, &index, &address, (*int64)(&length)); err == nil {
+			err = generate(works[index], address, length)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

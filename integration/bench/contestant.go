@@ -15,12 +15,29 @@ import (
 // contestant is a running relay from an address of its own to the backend.
 type contestant struct {
 	name, version, address string
-	member                 *member
+	pid                    int
+}
+
+// Where Debian keeps them.
+const (
+	haproxy     = "/usr/sbin/haproxy"
+	nginx       = "/usr/sbin/nginx"
+	nginxModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
+)
+
+// missing says what is not there, and is empty if all is.
+func missing() string {
+	for _, file := range []string{"/proc/self/schedstat", haproxy, nginx, nginxModule} {
+		if _, err := os.Stat(file); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
 }
 
 const reference = "HAProxy" // whom the others are compared with
 
-// Both are as fast as their manuals make them, and log nothing.
+// Both use every core, splice or copy as they do best, and log nothing.
 const haproxyConfig = `global
     nbthread %d
     maxconn 4096
@@ -35,103 +52,59 @@ listen bench
     server backend %s
 `
 
-const nginxConfig = `load_module %s;
-daemon off;
+const nginxConfig = `daemon off;
 pid nginx.pid;
+load_module ` + nginxModule + `;
 worker_processes %d;
 events { worker_connections 4096; }
-stream {
-    server {
-        listen %s reuseport;
-        proxy_pass %s;
-        proxy_timeout 1h;
-    }
-}
+stream { server { listen %s reuseport; proxy_pass %s; proxy_timeout 1h; } }
 `
 
-const nginxModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
-
-// missing says what is not installed, and is empty if all is.
-func missing() string {
-	for _, program := range []string{"haproxy", "nginx"} {
-		if find(program) == "" {
-			return program + " is not installed"
-		}
-	}
-	if _, err := os.Stat(nginxModule); err != nil {
-		return "nginx's stream module is not installed: " + err.Error()
-	}
-	return ""
-}
-
-// find also looks where Debian keeps what an ordinary user's PATH does not hold.
-func find(program string) string {
-	if path, err := exec.LookPath(program); err == nil {
-		return path
-	}
-	path, _ := exec.LookPath("/usr/sbin/" + program)
-	return path
-}
-
 // assemble starts the backend and the contestants, and returns when each carries bytes.
-func (c *crew) assemble(ctx context.Context) ([]contestant, error) {
-	if text := missing(); text != "" {
-		return nil, fmt.Errorf("%s: install haproxy, nginx and libnginx-mod-stream", text)
-	}
-	server, err := c.startRole("backend", "")
+func (c *crew) assemble(ctx context.Context) (all []contestant, err error) {
+	server, err := c.startRole(ctx, "backend")
 	if err != nil {
 		return nil, err
 	}
-	backend, err := server.line(ctx, patience)
+	backend, err := server.line()
 	if err != nil {
 		return nil, err
 	}
-	program := filepath.Join(c.dir, "whyreset")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "whyreset/cmd/whyreset")
+	whyreset := filepath.Join(c.dir, "whyreset")
+	build := exec.CommandContext(ctx, "go", "build", "-o", whyreset, "whyreset/cmd/whyreset")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	cores := runtime.NumCPU()
-	haproxy, nginx := find("haproxy"), find("nginx")
-	var all []contestant
-	for _, this := range []struct {
-		name, program, ask string
-		config             func(address string) string
-		arguments          func(address, file string) []string
-	}{
-		{reference, haproxy, "-v",
-			func(a string) string { return fmt.Sprintf(haproxyConfig, cores, a, backend) },
-			func(_, file string) []string { return []string{"-db", "-f", file} }},
-		{"nginx", nginx, "-v",
-			func(a string) string { return fmt.Sprintf(nginxConfig, nginxModule, cores, a, backend) },
-			func(_, file string) []string { return []string{"-p", c.dir, "-e", "stderr", "-c", file} }},
-		// The empty file keeps the machine's own configuration out.
-		{"whyreset", program, "version",
-			func(string) string { return "" },
-			func(a, file string) []string {
-				return []string{"run", "--config", file, "--forward", a + "=" + backend, "--log.format", "json",
-					"--log.output", filepath.Join(c.dir, "records.json"), "--log.sample_clean", "1", "--timeouts.stop_grace", "1s"}
-			}},
+	for _, this := range []struct{ name, program, ask, config string }{
+		{reference, haproxy, "-v", haproxyConfig},
+		{"nginx", nginx, "-v", nginxConfig},
+		{"whyreset", whyreset, "version", "# %d CPUs, %s to %s: as it comes, and not as this machine has it\n"},
 	} {
 		address, err := freeAddress()
 		if err != nil {
 			return nil, err
 		}
 		file := filepath.Join(c.dir, this.name+".yaml")
-		if err := os.WriteFile(file, []byte(this.config(address)), 0o600); err != nil {
+		config := fmt.Sprintf(this.config, runtime.NumCPU(), address, backend)
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return nil, err
 		}
-		m, err := c.start(this.name, exec.Command(this.program, this.arguments(address, file)...))
+		m, err := c.start(ctx, this.name, nil, this.program, map[string][]string{
+			haproxy: {"-db", "-f", file},
+			nginx:   {"-p", c.dir, "-e", "stderr", "-c", file},
+			whyreset: {"run", "--config", file, "--forward", address + "=" + backend, "--timeouts.stop_grace", "100ms",
+				"--log.output", filepath.Join(c.dir, "records"), "--log.format", "json", "--log.sample_clean", "1"},
+		}[this.program]...)
 		if err != nil {
 			return nil, err
 		}
 		if err := m.await(ctx, address); err != nil {
 			return nil, m.fault(fmt.Errorf("%s: %w", this.name, err))
 		}
-		said, _ := exec.Command(this.program, this.ask).CombinedOutput()
-		version := string(regexp.MustCompile(`\d+\.\d+\.\d+[-+~.\w]*|\(devel\)`).Find(said))
-		all = append(all, contestant{this.name, version, address, m})
+		said, _ := exec.CommandContext(ctx, this.program, this.ask).CombinedOutput()
+		version := regexp.MustCompile(`development build|\d+\.\d+\.\d+[-+~.\w]*`).Find(said)
+		all = append(all, contestant{this.name, string(version), address, m.pid})
 	}
 	return all, nil
 }
@@ -148,7 +121,7 @@ func freeAddress() (string, error) {
 
 // await returns when a request through the address is answered.
 func (m *member) await(ctx context.Context, address string) error {
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		conn, err := dial(address, end)
 		if err == nil {
 			err = ask(conn)
@@ -158,12 +131,11 @@ func (m *member) await(ctx context.Context, address string) error {
 			return err
 		}
 		select {
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-m.gone:
-			return fmt.Errorf("it ended: %s", m.ProcessState)
-		default:
-		}
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
-			return err
+			return fmt.Errorf("it ended before anybody could connect: %w", err)
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

@@ -3,12 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -20,117 +19,82 @@ type crew struct {
 }
 
 type member struct {
-	*exec.Cmd
-	said string        // the path of what it wrote to stderr
-	gone chan struct{} // closed when it has ended
+	pid    int // also the number of its group
+	in     io.WriteCloser
+	out    *bufio.Reader
+	said   string        // the path of what it wrote to stderr
+	gone   chan struct{} // closed when it has ended
+	cancel context.CancelFunc
 }
 
-func (c *crew) start(name string, cmd *exec.Cmd) (*member, error) {
-	m := &member{Cmd: cmd, said: filepath.Join(c.dir, name+".err"), gone: make(chan struct{})}
+// start runs a program until ctx is over, or it is stopped.
+func (c *crew) start(ctx context.Context, name string, env []string, program string, arguments ...string) (*member, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	m := &member{said: filepath.Join(c.dir, name+".err"), gone: make(chan struct{}), cancel: cancel}
+	cmd := exec.CommandContext(ctx, program, arguments...)
+	// Not killed at once: nginx's workers end with their master only if it has the time to tell them.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 2 * time.Second
+	cmd.Env, cmd.SysProcAttr = append(os.Environ(), env...), attributes()
 	said, err := os.Create(m.said)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
 	defer said.Close()
-	cmd.Stderr, cmd.SysProcAttr = said, attributes()
-	if err := cmd.Start(); err != nil {
+	cmd.Stderr = said
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		m.in, err = cmd.StdinPipe()
+	}
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		cancel()
 		return nil, err
 	}
+	m.pid, m.out = cmd.Process.Pid, bufio.NewReader(out)
 	c.members = append(c.members, m)
 	go func() {
+		defer close(m.gone)
 		cmd.Wait()
-		close(m.gone)
+		syscall.Kill(-m.pid, syscall.SIGKILL) // whoever of the group did not end with it
 	}()
 	return m, nil
 }
 
-// child is this program again, being something whose processor time is not to be counted as anybody's.
-type child struct {
-	*member
-	in, out *os.File // its stdin and stdout
-	lines   *bufio.Reader
-}
-
-func (c *crew) startRole(role, order string) (*child, error) {
+// startRole starts this program again, so that the processor time of what it does there is nobody's.
+func (c *crew) startRole(ctx context.Context, role string) (*member, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	stdin, in, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer stdin.Close()
-	out, stdout, err := os.Pipe()
-	if err != nil {
-		in.Close()
-		return nil, err
-	}
-	defer stdout.Close()
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), roleVar+"="+role+" "+order)
-	cmd.Stdin, cmd.Stdout = stdin, stdout
-	m, err := c.start(role, cmd)
-	if err != nil {
-		in.Close()
-		out.Close()
-		return nil, err
-	}
-	return &child{m, in, out, bufio.NewReader(out)}, nil
+	return c.start(ctx, "role", []string{roleVar + "=" + role}, self)
 }
 
-// line waits for what the child says next.
-func (c *child) line(ctx context.Context, patience time.Duration) (string, error) {
-	c.out.SetReadDeadline(time.Now().Add(patience))
-	defer context.AfterFunc(ctx, func() { c.out.SetReadDeadline(time.Now()) })()
-	text, err := c.lines.ReadString('\n')
-	switch {
-	case ctx.Err() != nil:
-		return "", errStopped
-	case err != nil:
-		return "", c.fault(fmt.Errorf("no answer from a child process: %w", err))
+// line waits for what the member says next.
+func (m *member) line() (string, error) {
+	text, err := m.out.ReadString('\n')
+	if err != nil {
+		return "", m.fault(err)
 	}
-	return strings.TrimSuffix(text, "\n"), nil
+	return text[:len(text)-1], nil
 }
 
-// close has the child end.
-func (c *child) close() {
-	c.in.Close()
-	c.out.Close()
-	c.stop(time.Second)
-}
-
-// fault says what a member wrote to stderr, after what went wrong.
+// fault adds what the member wrote to stderr.
 func (m *member) fault(err error) error {
 	said, _ := os.ReadFile(m.said)
 	return fmt.Errorf("%w\n%s", err, said)
 }
 
-// stop ends the whole group: first in its own way, for nginx's workers end with their master, then the hard one.
-func (m *member) stop(patience time.Duration) {
-	syscall.Kill(-m.Process.Pid, syscall.SIGTERM)
-	select {
-	case <-m.gone:
-	case <-time.After(patience):
-	}
-	syscall.Kill(-m.Process.Pid, syscall.SIGKILL)
+func (m *member) stop() {
+	m.cancel()
 	<-m.gone
 }
 
 func (c *crew) stop() {
 	for _, m := range c.members {
-		m.stop(2 * time.Second)
-	}
-}
-
-var errStopped = errors.New("stopped by a signal")
-
-// sleep returns early when the run is over.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return errStopped
-	case <-time.After(d):
-		return nil
+		m.stop()
 	}
 }

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// work is what is done through each contestant, by so many connections at a time.
+// work is what is done through each contestant, by so many workers at a time.
 type work struct {
-	name, unit  string
-	connections int
-	size        float64 // how many counted things make one unit
-	latency     bool
-	do          func(w *worker) error
+	name, unit string
+	workers    int
+	size       float64 // how many of what turn counts make one unit
+	latency    bool    // a turn is something that somebody waits for
+	turn       func(*worker) (int, error)
 }
 
 var works = []work{
@@ -28,85 +28,110 @@ var works = []work{
 	{"bulk", "GB", 4, 1e9, false, (*worker).receive},
 }
 
-// order is what the load generator is told to do.
-type order struct {
-	Work    int           `json:"work"` // index in works
-	Address string        `json:"address"`
-	Length  time.Duration `json:"length"`
-}
-
-// outcome is what the load generator has done.
-type outcome struct {
-	Count    int64         `json:"count"` // things
-	Elapsed  time.Duration `json:"elapsed"`
-	P50, P99 time.Duration
-	Error    string `json:"error"`
-}
-
-// worker is one of the connections, or of those who make connections one after the other.
+// worker takes one turn after the other, on the connection it has unless the turn is to make one.
 type worker struct {
 	address string
-	conn    net.Conn // nil where each turn makes its own
-	end     time.Time
-	count   int64
+	conn    net.Conn
+	begun   bool
+	buf     []byte // for bulk, made on first use
+	count   int
 	took    []time.Duration
+	err     error
 }
 
-// patience is how long after its end an answer may come.
+// outcome is what all workers together have done.
+type outcome struct {
+	Count    int
+	Elapsed  time.Duration
+	P50, P99 time.Duration // of a turn
+	Error    string
+}
+
+// patience is how long anything that should take no time may take.
 const patience = 20 * time.Second
 
 // generate is the load generator's process. It writes a line when it is connected, begins when it is sent one, writes
-// the outcome, and keeps the connections until stdin ends, so that their ends are not measured.
-func generate(text string) error {
-	var o order
-	if err := json.Unmarshal([]byte(text), &o); err != nil {
-		return err
-	}
-	job := works[o.Work]
-	team := make([]*worker, job.connections)
+// the outcome, and keeps the connections until it is stopped, so that their ends are not measured.
+func generate(job work, address string, length time.Duration) error {
+	team := make([]worker, job.workers)
 	for i := range team {
-		team[i] = &worker{address: o.Address}
-		if o.Work == 0 {
-			continue
-		}
-		conn, err := dial(o.Address, time.Now().Add(o.Length+patience))
-		if err == nil {
-			err = ask(conn)
-		}
+		conn, err := dial(address, time.Now().Add(length+2*patience))
 		if err != nil {
 			return err
 		}
-		team[i].conn = conn
+		if err := ask(conn); err != nil {
+			return err
+		}
+		team[i].address, team[i].conn = address, conn
 	}
 	fmt.Println("ready")
 	if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {
 		return err
 	}
 	start := time.Now()
-	faults := make([]error, len(team))
 	var group sync.WaitGroup
-	for i, w := range team {
-		w.end = start.Add(o.Length)
-		group.Go(func() { faults[i] = job.do(w) })
+	for i := range team {
+		group.Go(func() { team[i].work(job, start.Add(length)) })
 	}
 	group.Wait()
 	out := outcome{Elapsed: time.Since(start)}
 	var took []time.Duration
-	for i, w := range team {
+	for _, w := range team {
 		out.Count += w.count
 		took = append(took, w.took...)
-		if faults[i] != nil {
-			out.Error = faults[i].Error()
+		if w.err != nil {
+			out.Error = w.err.Error()
 		}
 	}
-	if slices.Sort(took); len(took) > 0 {
-		out.P50, out.P99 = took[len(took)/2], took[len(took)*99/100]
-	}
+	slices.Sort(took) // not empty: a worker takes a turn before it looks at the clock
+	out.P50, out.P99 = took[len(took)/2], took[len(took)*99/100]
 	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
 		return err
 	}
 	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
+}
+
+func (w *worker) work(job work, end time.Time) {
+	for now := time.Now(); w.err == nil && (now.Before(end) || !w.begun); w.begun = true {
+		start, n := now, 0
+		n, w.err = job.turn(w)
+		now = time.Now()
+		w.count += n
+		w.took = append(w.took, now.Sub(start))
+	}
+}
+
+// connect makes a connection for one request. Its turn is over when both sides have ended it in good order.
+func (w *worker) connect() (int, error) {
+	conn, err := dial(w.address, time.Now().Add(patience))
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	if err := ask(conn); err != nil {
+		return 0, err
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, conn)
+	return 1, err
+}
+
+func (w *worker) request() (int, error) { return 1, ask(w.conn) }
+
+// receive takes what the backend sends.
+func (w *worker) receive() (int, error) {
+	if !w.begun {
+		w.buf = make([]byte, 256<<10)
+		order := bytes.Clone(message)
+		order[0] = stream
+		if _, err := w.conn.Write(order); err != nil {
+			return 0, err
+		}
+	}
+	return w.conn.Read(w.buf)
 }
 
 func dial(address string, deadline time.Time) (net.Conn, error) {
@@ -130,63 +155,6 @@ func ask(conn net.Conn) error {
 	}
 	if !bytes.Equal(answer, message) {
 		return errors.New("the answer is not what was sent")
-	}
-	return nil
-}
-
-// connect makes connections one after the other, with one request in each. The time is that until the answer; the
-// connection counts when both sides have ended it in good order.
-func (w *worker) connect() error {
-	for time.Now().Before(w.end) {
-		start := time.Now()
-		conn, err := dial(w.address, w.end.Add(patience))
-		if err != nil {
-			return err
-		}
-		err = ask(conn)
-		w.took = append(w.took, time.Since(start))
-		if err == nil {
-			err = conn.(*net.TCPConn).CloseWrite()
-		}
-		if err == nil {
-			_, err = io.Copy(io.Discard, conn)
-		}
-		conn.Close()
-		if err != nil {
-			return err
-		}
-		w.count++
-	}
-	return nil
-}
-
-// request makes one request after the other on one connection.
-func (w *worker) request() error {
-	for start := time.Now(); start.Before(w.end); {
-		if err := ask(w.conn); err != nil {
-			return err
-		}
-		now := time.Now()
-		w.took = append(w.took, now.Sub(start))
-		w.count++
-		start = now
-	}
-	return nil
-}
-
-// receive takes what the backend sends for as long as the work lasts.
-func (w *worker) receive() error {
-	order := bytes.Clone(message)
-	order[0] = stream
-	if _, err := w.conn.Write(order); err != nil {
-		return err
-	}
-	for buf := make([]byte, 256<<10); time.Now().Before(w.end); {
-		n, err := w.conn.Read(buf)
-		if err != nil {
-			return err
-		}
-		w.count += int64(n)
 	}
 	return nil
 }

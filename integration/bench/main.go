@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -24,7 +23,7 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	rep, err := run(ctx, time.Duration(*seconds*float64(time.Second)), *rounds, os.Stderr)
+	rep, err := run(ctx, time.Duration(*seconds*float64(time.Second)), *rounds)
 	cancel()
 	if err == nil && *asJSON {
 		err = json.NewEncoder(os.Stdout).Encode(rep)
@@ -37,15 +36,14 @@ func main() {
 	}
 }
 
-// run starts everything, measures, and stops everything, whatever happens. It tells progress how far it is.
-func run(ctx context.Context, each time.Duration, rounds int, progress io.Writer) (rep *report, err error) {
-	if runtime.GOOS != "linux" {
-		return nil, fmt.Errorf("processor time is read from Linux's /proc, and this is %s", runtime.GOOS)
+// run starts everything, measures, and stops everything, whatever happens.
+func run(ctx context.Context, each time.Duration, rounds int) (*report, error) {
+	if text := missing(); text != "" {
+		return nil, fmt.Errorf("%s: this needs Linux, and the packages haproxy, nginx and libnginx-mod-stream", text)
 	}
-	// The kernel kills our children when the thread that started them ends, so it must not end before us.
+	// The kernel ends our children when the thread that started them ends, so it must not end before us.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-
 	dir, err := os.MkdirTemp("", "whyreset-bench-")
 	if err != nil {
 		return nil, err
@@ -57,27 +55,25 @@ func run(ctx context.Context, each time.Duration, rounds int, progress io.Writer
 	if err != nil {
 		return nil, err
 	}
-	rep, err = newReport(contestants, each, rounds)
+	rep, err := newReport(contestants, each, rounds)
 	if err != nil {
 		return nil, err
 	}
-	// One round that does not count: whoever starts cold would look slow.
 	for round := range rounds + 1 {
 		length := each
-		if round == 0 {
+		if round == 0 { // does not count: whoever starts cold would look slow
 			length = each / 5
 		}
-		fmt.Fprintf(progress, "round %d of %d\n", round, rounds)
-		for w, work := range works {
+		for w := range works {
 			for i := range contestants {
 				// Nobody is always first, or always behind the same neighbour.
 				c := contestants[(i+round+w)%len(contestants)]
-				s, err := crew.measure(ctx, c, work, length)
+				s, err := crew.measure(ctx, c, w, length)
 				if err != nil {
-					return nil, fmt.Errorf("%s through %s: %w", work.name, c.name, err)
+					return nil, fmt.Errorf("%s through %s: %w", works[w].name, c.name, err)
 				}
-				if round > 0 {
-					rep.add(c, work, s)
+				if r := rep.row(c.name, works[w].name); round > 0 {
+					r.Samples = append(r.Samples, s)
 				}
 			}
 		}

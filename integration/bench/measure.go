@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,32 +21,29 @@ type sample struct {
 	CPU  float64 `json:"cpu_us"` // of the contestant, for one unit
 }
 
-func (c *crew) measure(ctx context.Context, to contestant, job work, length time.Duration) (s sample, err error) {
-	index := slices.IndexFunc(works, func(w work) bool { return w.name == job.name })
-	text, err := json.Marshal(order{Work: index, Address: to.address, Length: length})
+func (c *crew) measure(ctx context.Context, to contestant, index int, length time.Duration) (s sample, err error) {
+	ctx, cancel := context.WithTimeout(ctx, length+3*patience)
+	defer cancel()
+	load, err := c.startRole(ctx, fmt.Sprintf("%d %s %d", index, to.address, length))
 	if err != nil {
 		return s, err
 	}
-	load, err := c.startRole("load", string(text))
+	defer load.stop()
+	if _, err := load.line(); err != nil { // that it is connected
+		return s, err
+	}
+	before, err := settled(to.pid)
 	if err != nil {
 		return s, err
 	}
-	defer load.close()
-	if _, err := load.line(ctx, patience); err != nil { // that it is connected
-		return s, err
-	}
-	before, err := settled(ctx, to.member.Process.Pid)
-	if err != nil {
-		return s, err
-	}
-	if _, err := load.in.WriteString("\n"); err != nil {
+	if _, err := io.WriteString(load.in, "\n"); err != nil {
 		return s, load.fault(err)
 	}
-	said, err := load.line(ctx, length+2*patience)
+	said, err := load.line()
 	if err != nil {
 		return s, err
 	}
-	after, err := settled(ctx, to.member.Process.Pid)
+	after, err := settled(to.pid)
 	if err != nil {
 		return s, err
 	}
@@ -54,35 +51,28 @@ func (c *crew) measure(ctx context.Context, to contestant, job work, length time
 	if err := json.Unmarshal([]byte(said), &o); err != nil {
 		return s, err
 	}
-	switch {
-	case o.Error != "":
+	if o.Error != "" {
 		return s, errors.New(o.Error)
-	case o.Count == 0:
-		return s, errors.New("nothing was done in the time given: give more -seconds")
 	}
-	units := float64(o.Count) / job.size
-	return sample{
-		Rate: units / o.Elapsed.Seconds(),
-		P50:  micro(o.P50), P99: micro(o.P99),
-		CPU: micro(after-before) / units,
-	}, nil
+	units := float64(o.Count) / works[index].size
+	s = sample{Rate: units / o.Elapsed.Seconds(), CPU: micro(after-before) / units}
+	if works[index].latency {
+		s.P50, s.P99 = micro(o.P50), micro(o.P99)
+	}
+	return s, nil
 }
 
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // settled is the processor time of a process group once it does nothing more: what a contestant puts off, such as
 // records not yet written, is part of its work.
-func settled(ctx context.Context, group int) (time.Duration, error) {
-	const idle, pause = time.Millisecond, 30 * time.Millisecond
+func settled(group int) (time.Duration, error) {
+	const idle, pause, most = time.Millisecond, 30 * time.Millisecond, 60
 	last, err := cpuTime(group)
-	for end := time.Now().Add(2 * time.Second); err == nil && time.Now().Before(end); {
-		if err := sleep(ctx, pause); err != nil {
-			return 0, err
-		}
-		var now time.Duration
-		now, err = cpuTime(group)
-		quiet := now-last < idle
-		if last = now; quiet {
+	for range most {
+		time.Sleep(pause)
+		before := last
+		if last, err = cpuTime(group); err != nil || last-before < idle {
 			break
 		}
 	}

@@ -64,11 +64,6 @@ func (rep *report) row(contestant, work string) *row {
 	return rep.Rows[slices.IndexFunc(rep.Rows, func(r *row) bool { return r.Contestant == contestant && r.Work == work })]
 }
 
-func (rep *report) add(c contestant, w work, s sample) {
-	r := rep.row(c.name, w.name)
-	r.Samples = append(r.Samples, s)
-}
-
 // conclude fills in the medians.
 func (rep *report) conclude() {
 	rate := func(s sample) float64 { return s.Rate }
