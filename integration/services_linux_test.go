@@ -250,7 +250,7 @@ func TestNginx(t *testing.T) {
 	t.Parallel()
 	nginx := need(t, "nginx")
 	s := newService(t)
-	s.start(exec.Command(nginx, "-p", s.dir, "-e", "stderr", "-c", s.write("nginx.conf", `
+	s.start(s.unprivileged(nginx, "-p", s.dir, "-e", "stderr", "-c", s.write("nginx.conf", `
 daemon off; master_process off; error_log stderr; pid nginx.pid;
 events { worker_connections 64; }
 http {
@@ -371,8 +371,8 @@ func TestPostgreSQL(t *testing.T) {
 	}
 }
 
-// unprivileged is a command that does not run as root, which PostgreSQL refuses: as another user of a user
-// namespace of its own, where this one is the only user there is.
+// unprivileged is a command that does not run as root, which PostgreSQL refuses and for which nginx would give its files
+// away: as another user of a user namespace of its own, where this one is the only user there is.
 func (s *service) unprivileged(path string, args ...string) *exec.Cmd {
 	cmd := exec.Command(path, args...)
 	cmd.Dir = s.dir
