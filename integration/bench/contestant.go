@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"net"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -37,28 +40,13 @@ func missing() string {
 
 const reference = "HAProxy" // whom the others are compared with
 
-// Both use every core, splice or copy as they do best, and log nothing.
-const haproxyConfig = `global
-    nbthread %d
-    maxconn 4096
-defaults
-    mode tcp
-    option splice-auto
-    timeout connect 10s
-    timeout client 1h
-    timeout server 1h
-listen bench
-    bind %s
-    server backend %s
-`
-
-const nginxConfig = `daemon off;
-pid nginx.pid;
-load_module ` + nginxModule + `;
-worker_processes %d;
-events { worker_connections 4096; }
-stream { server { listen %s reuseport; proxy_pass %s; proxy_timeout 1h; } }
-`
+// The others' configuration: every core, splice or copy as each does best, no log.
+var (
+	//go:embed haproxy.cfg
+	haproxyConfig string
+	//go:embed nginx.conf
+	nginxConfig string
+)
 
 // assemble starts the backend and the contestants, and returns when each carries bytes.
 func (c *crew) assemble(ctx context.Context) (all []contestant, err error) {
@@ -79,14 +67,14 @@ func (c *crew) assemble(ctx context.Context) (all []contestant, err error) {
 	for _, this := range []struct{ name, program, ask, config string }{
 		{reference, haproxy, "-v", haproxyConfig},
 		{"nginx", nginx, "-v", nginxConfig},
-		{"whyreset", whyreset, "version", "# %d CPUs, %s to %s: as it comes, and not as this machine has it\n"},
+		{"whyreset", whyreset, "version", ""}, // as it comes, not as this machine's file has it
 	} {
 		address, err := freeAddress()
 		if err != nil {
 			return nil, err
 		}
 		file := filepath.Join(c.dir, this.name+".yaml")
-		config := fmt.Sprintf(this.config, runtime.NumCPU(), address, backend)
+		config := strings.NewReplacer("CORES", strconv.Itoa(runtime.NumCPU()), "LISTEN", address, "BACKEND", backend, "MODULE", nginxModule).Replace(this.config)
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return nil, err
 		}

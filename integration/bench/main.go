@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -24,6 +25,9 @@ func main() {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	rep, err := run(ctx, time.Duration(*seconds*float64(time.Second)), *rounds)
+	if ctx.Err() != nil { // whatever it was that failed for it
+		err = errors.New("stopped by a signal")
+	}
 	cancel()
 	if err == nil && *asJSON {
 		err = json.NewEncoder(os.Stdout).Encode(rep)
