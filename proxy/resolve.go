@@ -42,18 +42,18 @@ func (l *listener) aim() error {
 	return nil
 }
 
-// resolve keeps a listener's addresses fresh: at start, at each interval, and after a failed connect. The
-// last good answer is kept while a look-up fails; that it fails is told once.
+// resolve keeps a listener's addresses fresh: at start, at each interval, after a failed connect and
+// after a reload. The last good answer is kept while a look-up fails; that it fails is told once.
 func (s *Server) resolve(ctx context.Context, l *listener, first func()) {
 	failing := false
 	for {
-		err := l.lookUp(ctx)
+		err := l.lookUp(ctx, s.names)
 		if ctx.Err() != nil {
 			err = nil
 		}
 		if err != nil && !failing {
 			s.log.Notice(record.Notice{Level: record.Error, Code: record.ResolveFailed, Listener: l.Name, Error: err.Error(),
-				Message: fmt.Sprintf("listener %s: no address for upstream %s: %v", l.Name, l.Upstream, err)})
+				Message: fmt.Sprintf("listener %s: no address for upstream %s", l.Name, l.Upstream)})
 		}
 		failing = err != nil
 		if first != nil {
@@ -76,7 +76,7 @@ func (s *Server) waitToResolve(ctx context.Context, l *listener, failing bool) b
 	case <-pause.C:
 	}
 	interval := s.Config().Resolve.Interval
-	if failing && (interval == 0 || interval > retryAfter) {
+	if failing && interval > retryAfter {
 		interval = retryAfter
 	}
 	var due <-chan time.Time
@@ -89,6 +89,7 @@ func (s *Server) waitToResolve(ctx context.Context, l *listener, failing bool) b
 	case <-ctx.Done():
 		return false
 	case <-l.target.Failed():
+	case <-l.reloaded:
 	case <-due:
 	}
 	return true
@@ -97,10 +98,10 @@ func (s *Server) waitToResolve(ctx context.Context, l *listener, failing bool) b
 // retryAfter is how soon a failed look-up is tried again, when resolve.interval is longer.
 const retryAfter = 5 * time.Second
 
-func (l *listener) lookUp(ctx context.Context) error {
+func (l *listener) lookUp(ctx context.Context, names *net.Resolver) error {
 	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", l.host)
+	ips, err := names.LookupNetIP(ctx, "ip", l.host)
 	if err != nil {
 		var dns *net.DNSError
 		if errors.As(err, &dns) {

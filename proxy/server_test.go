@@ -18,7 +18,8 @@ type told struct {
 }
 
 func newTold() *told {
-	return &told{make(chan *record.Connection, 64), make(chan *record.Connection, 64), make(chan record.Notice, 64)}
+	const plenty = 10_000 // a Log never blocks
+	return &told{make(chan *record.Connection, plenty), make(chan *record.Connection, plenty), make(chan record.Notice, plenty)}
 }
 
 func (l *told) Connection(c *record.Connection) { l.ended <- c }
@@ -36,8 +37,18 @@ func next[T any](t *testing.T, from chan T) T {
 	panic("not reached")
 }
 
-// start runs a server in front of an upstream that says hello and then waits for the end.
-func start(t *testing.T, change func(*config.Config)) (*Server, *told) {
+// notice is the next notice with that code.
+func (l *told) notice(t *testing.T, code record.Code) record.Notice {
+	t.Helper()
+	for {
+		if n := next(t, l.notices); n.Code == code {
+			return n
+		}
+	}
+}
+
+// greeter is an upstream that says hello and then waits for the end.
+func greeter(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,8 +64,22 @@ func start(t *testing.T, change func(*config.Config)) (*Server, *told) {
 			go func() { io.WriteString(c, "hello"); io.Copy(io.Discard, c); c.Close() }()
 		}
 	}()
+	return ln.Addr().String()
+}
+
+// start runs a server in front of a greeter.
+func start(t *testing.T, change func(*config.Config)) (*Server, *told) {
+	t.Helper()
+	s, log := prepare(t, change)
+	s.Start()
+	return s, log
+}
+
+// prepare makes what start runs; it must be started.
+func prepare(t *testing.T, change func(*config.Config)) (*Server, *told) {
+	t.Helper()
 	cfg := config.Defaults()
-	cfg.Listeners = []config.Listener{{Name: "test", Address: "127.0.0.1:0", Upstream: ln.Addr().String()}}
+	cfg.Listeners = []config.Listener{{Name: "test", Address: "127.0.0.1:0", Upstream: greeter(t)}}
 	cfg.Complete()
 	change(cfg)
 	log := newTold()
@@ -62,7 +87,6 @@ func start(t *testing.T, change func(*config.Config)) (*Server, *told) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Start()
 	t.Cleanup(func() {
 		now, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -156,5 +180,51 @@ func TestListenErrorsSayWhatToDo(t *testing.T) {
 	listen, ok := err.(*ListenError)
 	if !ok || listen.Listener != "db" || listen.Hint() == "" {
 		t.Fatalf("got %v, want the listener's name and a hint", err)
+	}
+}
+
+// Who is in a listener's queue when the proxy is told to stop has its time like everybody.
+func TestStopServesWhoWaits(t *testing.T) {
+	s, log := prepare(t, func(*config.Config) {})
+	c, err := net.Dial("tcp", s.Addresses()["test"].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	stopped := make(chan struct{})
+	go func() { s.Stop(context.Background()); close(stopped) }()
+	if got, err := io.ReadAll(io.LimitReader(c, 5)); string(got) != "hello" {
+		t.Errorf("got %q and %v, want to be served", got, err)
+	}
+	c.Close()
+	if v := next(t, log.ended).Verdict; v.Harmful() {
+		t.Errorf("got %s, want a harmless end", v.Cause)
+	}
+	select {
+	case <-stopped:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not stop")
+	}
+}
+
+func TestReloadedTimeoutsHoldForThoseThere(t *testing.T) {
+	s, log := start(t, func(*config.Config) {})
+	c := greeted(t, s)
+	other := *s.Config()
+	other.Timeouts.Idle = 100 * time.Millisecond
+	other.Listeners = append([]config.Listener{{Name: "another", Address: "127.0.0.1:0", Upstream: "127.0.0.1:1"}}, other.Listeners...)
+	for _, change := range s.Reload(&other) {
+		if want := change.Key == "timeouts.idle"; change.Live != want {
+			t.Errorf("%s: live %v, want %v", change.Key, change.Live, want)
+		}
+	}
+	if _, err := io.ReadAll(c); err != nil {
+		t.Errorf("got %v, want an end in order", err)
+	}
+	if v := next(t, log.ended).Verdict; v.Cause != "proxy_idle_timeout" || v.Side != "proxy" {
+		t.Errorf("got %s on side %s, want proxy_idle_timeout", v.Cause, v.Side)
+	}
+	if got := len(s.Config().Listeners); got != 1 {
+		t.Errorf("%d listeners are in force, want the one that runs", got)
 	}
 }
