@@ -57,26 +57,16 @@ how to tell, and what to do. IDs stand in the records as event.code; they never 
 	return cmd
 }
 
-// similar names causes that hold what was typed, or else a word of it.
+// similar says which cause was meant, or where they stand.
 func similar(typed string) string {
-	holding := func(part string) (ids []string) {
-		for _, c := range cause.All() {
-			if strings.Contains(c.ID, part) {
-				ids = append(ids, c.ID)
-			}
-		}
-		return ids
+	var ids []string
+	for _, c := range cause.All() {
+		ids = append(ids, c.ID)
 	}
-	near := holding(typed)
-	for _, word := range strings.Split(typed, "_") {
-		if len(near) == 0 && len(word) > 3 {
-			near = holding(word)
-		}
+	if near := meant(strings.ReplaceAll(typed, "-", "_"), ids); near != "" {
+		return near
 	}
-	if len(near) == 0 || len(near) > 4 {
-		return "; whyreset causes lists them"
-	}
-	return "; did you mean " + strings.Join(near, " or ") + "?"
+	return "; whyreset causes lists them"
 }
 
 func list(w io.Writer, causes []cause.Cause) error {

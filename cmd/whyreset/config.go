@@ -15,8 +15,6 @@ func newConfigCommand() *cobra.Command {
 		Short: "Check, show and explain the configuration",
 		Long: `The configuration comes from a file (--config, else ` + config.DefaultPath + ` if it is there), from WHYRESET_* variables
 and from flags, each over the one before.`,
-		Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigCheckCommand(), newConfigShowCommand(), newConfigDefaultCommand())
 	return cmd
@@ -39,7 +37,7 @@ func newConfigCheckCommand() *cobra.Command {
 			return err
 		},
 	}
-	config.RegisterFlags(cmd.Flags())
+	configFlags(cmd)
 	return cmd
 }
 
@@ -62,7 +60,7 @@ func newConfigShowCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&origin, "origin", false, "say beside each value where it comes from")
-	config.RegisterFlags(cmd.Flags())
+	configFlags(cmd)
 	return cmd
 }
 
@@ -77,6 +75,26 @@ func newConfigDefaultCommand() *cobra.Command {
 			_, err := fmt.Fprint(cmd.OutOrStdout(), config.DefaultYAML())
 			return err
 		},
+	}
+}
+
+// configFlags gives a command the flags of the configuration, and completes their words.
+func configFlags(cmd *cobra.Command) {
+	config.RegisterFlags(cmd.Flags())
+	cmd.MarkFlagFilename("config", "yaml", "yml")
+	for _, k := range config.Keys() {
+		if k.Env == "" { // of a listener
+			continue
+		}
+		complete := cobra.NoFileCompletions
+		if k.Path == "log.output" {
+			complete = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+				return []string{"stdout", "stderr"}, cobra.ShellCompDirectiveDefault // or a file
+			}
+		} else if len(k.Words) > 0 {
+			complete = cobra.FixedCompletions(k.Words, cobra.ShellCompDirectiveNoFileComp)
+		}
+		cmd.RegisterFlagCompletionFunc(k.Path, complete)
 	}
 }
 

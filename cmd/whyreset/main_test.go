@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,5 +23,28 @@ func TestCommandLine(t *testing.T) {
 	if files, _ := filepath.Glob("testdata/*.txtar"); len(files) < 6 {
 		t.Fatalf("got %d sessions, want them all", len(files))
 	}
-	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true})
+	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, Setup: holdPort, Condition: reserved})
+}
+
+// holdPort gives a session an address that is taken.
+func holdPort(env *testscript.Env) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Setenv("TAKEN", ln.Addr().String())
+	env.Defer(func() { ln.Close() })
+	return nil
+}
+
+// reserved is the condition that port 1 is not for this user.
+func reserved(name string) (bool, error) {
+	if name != "reserved" {
+		return false, fmt.Errorf("there is no condition %q", name)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:1")
+	if err == nil {
+		ln.Close()
+	}
+	return errors.Is(err, fs.ErrPermission), nil
 }

@@ -47,7 +47,7 @@ Signals:
 			return serve(cmd, cfg, telemetry.Only(only))
 		},
 	}
-	config.RegisterFlags(cmd.Flags())
+	configFlags(cmd)
 	cmd.Flags().StringVar(&only, "only", string(telemetry.All), "record all endings, or only harmful ones")
 	cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions([]string{"all", "harmful"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
