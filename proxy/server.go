@@ -121,7 +121,7 @@ func (s *Server) Start() {
 func (s *Server) Stop(ctx context.Context) {
 	s.relay.StopAccepting()
 	s.log.Notice(record.Notice{Level: record.Info, Code: record.Stopping, Count: uint64(s.relay.Active()),
-		Message: fmt.Sprintf("stopping, %d connections left", s.relay.Active())})
+		Message: fmt.Sprintf("stopping; connections left: %d", s.relay.Active())})
 	for (s.relay.Accepting() || s.relay.Active() > 0) && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -133,7 +133,7 @@ func (s *Server) Stop(ctx context.Context) {
 	s.relay.Close()
 	s.running.Wait()
 	s.log.Notice(record.Notice{Level: record.Info, Code: record.Stopped, Count: uint64(cut),
-		Message: fmt.Sprintf("stopped, %d connections reset", cut)})
+		Message: fmt.Sprintf("stopped; connections reset: %d", cut)})
 }
 
 // stopLook is the pause between looks whether the last connection has ended.

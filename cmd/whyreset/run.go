@@ -26,9 +26,10 @@ func newRunCommand() *cobra.Command {
 terminal, a line for people with the explanation below it.
 
 Signals:
-  SIGINT, SIGTERM  stop: no new connections, timeouts.stop_grace for those there, then resets; a second
-                   one resets them at once
-  SIGHUP           read the configuration again and open the log file again; no connection is cut
+    SIGINT, SIGTERM  stop: no new connections, timeouts.stop_grace for those there, then resets;
+                     a second one resets them at once
+    SIGHUP           read the configuration again, look the names up again and open the log file
+                     again; no connection is cut
 
 ` + exitCodes,
 		Example: `  whyreset run --forward 15432=db:5432
