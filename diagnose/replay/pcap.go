@@ -14,11 +14,9 @@ type pcap struct {
 	link   LinkType
 }
 
+// newPcap reads the file's header; in holds at least its first 4 bytes.
 func newPcap(in *source) (*pcap, error) {
 	b, err := in.take(24)
-	if len(b) < 4 {
-		return nil, ErrNotCapture
-	}
 	p := &pcap{in: in, order: binary.LittleEndian, header: 16}
 	if b[0] == 0xa1 {
 		p.order = binary.BigEndian

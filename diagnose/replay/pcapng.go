@@ -22,6 +22,9 @@ type pcapng struct {
 	interfaces []captureInterface
 }
 
+// maxInterfaces is more than any host has; a file of nothing but interfaces should not fill the memory.
+const maxInterfaces = 1 << 16
+
 type captureInterface struct {
 	link   LinkType
 	snap   uint32 // zero: no limit
@@ -117,6 +120,9 @@ func (p *pcapng) section(length [4]byte) error {
 func (p *pcapng) addInterface(b []byte) error {
 	if len(b) < 8 {
 		return p.in.broken("an interface description of %d bytes, less than its fields need", len(b))
+	}
+	if len(p.interfaces) == maxInterfaces {
+		return p.in.broken("more than %d interfaces in a section", maxInterfaces)
 	}
 	const ( // options
 		end        = 0

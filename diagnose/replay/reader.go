@@ -38,11 +38,11 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, err
 	}
 	magic, err := in.r.Peek(4)
-	if len(magic) < 4 {
-		if err == nil || err == io.EOF {
-			err = ErrNotCapture
-		}
-		return nil, err
+	if err == io.EOF {
+		return nil, ErrNotCapture
+	}
+	if err != nil {
+		return nil, in.broken("the file header: %w", err)
 	}
 	reader := &Reader{in: in}
 	if binary.LittleEndian.Uint32(magic) == sectionHeader {

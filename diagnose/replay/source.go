@@ -3,21 +3,20 @@ package replay
 import (
 	"bufio"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/zstd"
 )
 
-// FormatError says where a capture stops making sense. The frames read before it are good.
+// FormatError says where a capture stops making sense, or ends in the middle of something. The frames read before it are good.
 type FormatError struct {
 	Offset int64 // bytes from the start of the capture, after decompression
 	Err    error
 }
 
 func (e *FormatError) Error() string {
-	return fmt.Sprintf("the capture is broken at byte %d: %v", e.Offset, e.Err)
+	return fmt.Sprintf("the capture can be read up to byte %d only: %v", e.Offset, e.Err)
 }
 
 func (e *FormatError) Unwrap() error { return e.Err }
@@ -66,7 +65,7 @@ func (s *source) take(n int) ([]byte, error) {
 	b := s.buffer[:n]
 	got, err := io.ReadFull(s.r, b)
 	s.offset += int64(got)
-	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF && n > 0 {
+	if err == io.EOF { // nothing at all of it: ReadFull takes that for a proper end
 		err = io.ErrUnexpectedEOF
 	}
 	return b[:got], err

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -150,6 +151,20 @@ func TestReset(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestResetJSON(t *testing.T) {
+	all := play(t, append(handshake[:3:3], "s RA 500 101 0 64", "c S 100 0 0 64", "s A 501 101 0 57")...)
+	got, err := json.Marshal(all[0].Reset)
+	want := `{"resetter":"server","frame":4,"flags":"RA","rst_from_client":0,"rst_from_server":1,"stage":"post-handshake","ttl_delta":7,"seq_delta":-1,"continued":true}`
+	if err != nil || string(got) != want {
+		t.Errorf("got  %s, %v\nwant %s", got, err, want)
+	}
+	got, err = json.Marshal(play(t, "c R 5 0 0 64")[0].Reset)
+	want = `{"resetter":"client","frame":1,"flags":"R","rst_from_client":1,"rst_from_server":0,"stage":"orphan","continued":false}`
+	if err != nil || string(got) != want {
+		t.Errorf("got  %s, %v\nwant %s", got, err, want)
 	}
 }
 
