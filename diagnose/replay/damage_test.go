@@ -40,7 +40,7 @@ func TestDamage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			damage(t, file[:min(len(file), 64<<10)], 9973, 10)
+			damage(t, file[:min(len(file), 64<<10)], 19937, 4)
 		}
 	})
 }
