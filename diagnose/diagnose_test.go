@@ -268,3 +268,11 @@ func FuzzDiagnose(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkDiagnose(b *testing.B) {
+	ev := exchanged(local()).fin(30*ms, down).fin(31*ms, up).evidence()
+	b.ReportAllocs()
+	for b.Loop() {
+		diagnose.Diagnose(ev)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"whyreset/diagnose/evidence"
 )
@@ -91,12 +92,12 @@ func register(c Cause) Cause {
 	return c
 }
 
-// All is the catalogue in order of ID.
-func All() []Cause {
+// All is the catalogue in order of ID. It is shared: not to be changed.
+var All = sync.OnceValue(func() []Cause {
 	all := slices.Clone(catalogue)
 	slices.SortFunc(all, func(a, b Cause) int { return strings.Compare(a.ID, b.ID) })
 	return all
-}
+})
 
 // ByID finds a cause; ok is false for an ID that is not in the catalogue.
 func ByID(id string) (c Cause, ok bool) {
