@@ -50,9 +50,11 @@ type Options struct {
 	HasWScale     bool
 	HasTimestamps bool
 	SACKPermitted bool
+	MPTCP         bool // any option of multipath TCP
 	Broken        bool // an option's length makes no sense: those before it stand
 	MSS           uint16
 	WScale        uint8 // shift; a stack takes more than 14 as 14
+	ResetReason   uint8 // of MP_TCPRST (RFC 8684 §3.6); zero when unspecified or without one
 	TSVal, TSEcr  uint32
 }
 
@@ -105,7 +107,11 @@ const (
 	windowScale   = 3
 	sackPermitted = 4
 	timestamps    = 8
+	multipath     = 30
 )
+
+// mpTCPRST is the subtype of multipath that a reset may carry; it stands in the upper half of a byte.
+const mpTCPRST = 8
 
 func (o *Options) parse(b []byte) {
 	for len(b) > 0 && b[0] != endOfOptions {
@@ -127,6 +133,11 @@ func (o *Options) parse(b []byte) {
 			o.SACKPermitted = true
 		case b[0] == timestamps && len(value) == 8:
 			o.HasTimestamps, o.TSVal, o.TSEcr = true, be32(value), be32(value[4:])
+		case b[0] == multipath && len(value) > 0:
+			o.MPTCP = true
+			if value[0]>>4 == mpTCPRST && len(value) == 2 {
+				o.ResetReason = value[1]
+			}
 		}
 		b = b[b[1]:]
 	}
