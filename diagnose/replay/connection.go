@@ -3,6 +3,8 @@ package replay
 import (
 	"net/netip"
 	"time"
+
+	"whyreset/diagnose/evidence"
 )
 
 // Side is an end of a connection.
@@ -35,6 +37,10 @@ type Connection struct {
 	Cut                   bool   // the capture does not hold all of every packet
 	Reset                 *Reset // nil without one
 	ICMP                  []ICMP // errors about its packets, the first few
+
+	notes  *notes // for Evidence
+	legs   [2]evidence.Leg
+	missed bool // neither SYN nor SYN-ACK was seen
 }
 
 // ICMP is an ICMP error about a packet of a connection.
@@ -45,6 +51,9 @@ type ICMP struct {
 	About      Side // who sent the packet that it quotes
 	Type, Code uint8
 	IPv6       bool
+	Seq        uint32 // of the segment that it quotes
+	MTU        uint32 // of the next hop, when it is about size; else zero
+	TTL        uint8  // its own
 }
 
 // OneSided says that the capture holds one direction only.

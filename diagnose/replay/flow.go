@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/header"
 )
 
@@ -19,6 +20,7 @@ type flow struct {
 	cut                   bool
 	reset                 *reset
 	icmp                  []icmpAbout
+	notes                 notes
 }
 
 // half is what one end sent.
@@ -99,6 +101,7 @@ func (f *flow) add(p *Packet) {
 	by := f.sender(p.src())
 	h := &f.half[by]
 	flags := p.TCP.Flags
+	f.notes.add(by, p, f.first, f.reset == nil && flags.Has(header.RST))
 	if flags.Has(header.RST) {
 		if f.reset == nil {
 			f.reset = f.resetBy(by, p)
@@ -239,7 +242,9 @@ func (f *flow) connection() *Connection {
 		FirstFrame: f.firstFrame, LastFrame: f.lastFrame, First: f.first, Last: f.last,
 		Packets: [2]int{c.packets, s.packets}, Bytes: [2]int{c.bytes, s.bytes}, FIN: [2]bool{c.fin, s.fin},
 		Handshake: f.handshake, Cut: f.cut,
+		notes: &f.notes, missed: f.opener < 0 && f.acceptor < 0,
 	}
+	out.legs[client], out.legs[server] = evidence.Downstream, evidence.Upstream
 	for _, e := range f.icmp {
 		e.About = side(e.half)
 		out.ICMP = append(out.ICMP, e.ICMP)

@@ -17,9 +17,11 @@ type Tracker struct {
 	flows map[ends]*flow
 	room  int       // connections in memory that are no reason to look for those that are over
 	now   time.Time // latest time of a frame
+
+	baselines map[netip.Addr]baseline
 }
 
-// few connections are kept without a look at their age: some 5 MB.
+// few connections are kept without a look at their age: some 20 MB, 50 MB if all were long.
 const few = 10_000
 
 // How long a connection is kept without a packet when there are many. What betrays a forger comes within a second of its reset. A SYN is
@@ -43,7 +45,7 @@ func endsOf(a, b netip.AddrPort) ends {
 // NewTracker makes a tracker that hands each connection to ended when it is over. Those that end together come in the order of their
 // first frames.
 func NewTracker(ended func(*Connection)) *Tracker {
-	return &Tracker{ended: ended, flows: make(map[ends]*flow), room: few}
+	return &Tracker{ended: ended, flows: make(map[ends]*flow), room: few, baselines: make(map[netip.Addr]baseline)}
 }
 
 // Live is the number of connections in memory.
@@ -68,11 +70,12 @@ func (t *Tracker) segment(p *Packet) {
 	key := endsOf(p.src(), p.dst())
 	f := t.flows[key]
 	if f != nil && f.startsAnew(p) {
-		t.ended(f.connection())
+		t.end(f)
 		f = nil
 	}
 	if f == nil {
 		f = newFlow(p)
+		t.recall(f)
 		f.touched = t.now
 		t.flows[key] = f
 		t.makeRoom()
@@ -94,6 +97,7 @@ func (t *Tracker) icmpError(p *Packet) {
 	}
 	f.icmp = append(f.icmp, icmpAbout{half: f.sender(src), ICMP: ICMP{
 		Frame: p.Frame, At: p.At, From: p.IP.Src, Type: e.Type, Code: e.Code, IPv6: p.IP.Version == 6,
+		Seq: e.QuotedTCP.Seq, MTU: e.MTU, TTL: p.IP.TTL,
 	}})
 }
 
@@ -118,8 +122,13 @@ func (t *Tracker) forget(over func(*flow) bool) {
 	}
 	slices.SortFunc(gone, func(a, b *flow) int { return a.firstFrame - b.firstFrame })
 	for _, f := range gone {
-		t.ended(f.connection())
+		t.end(f)
 	}
+}
+
+func (t *Tracker) end(f *flow) {
+	t.remember(f)
+	t.ended(f.connection())
 }
 
 // Flush tells the connections that are left when the capture is at its end.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"whyreset/diagnose/header"
 )
@@ -196,7 +197,7 @@ func TestConnection(t *testing.T) {
 		Packets: [2]int{4, 3}, Bytes: [2]int{50, 1000}, Handshake: true, FIN: [2]bool{true, true},
 	}
 	same := cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
-	if diff := cmp.Diff(want, all[0], same); diff != "" {
+	if diff := cmp.Diff(want, all[0], same, cmpopts.IgnoreUnexported(Connection{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if all[0].OneSided() {
@@ -214,7 +215,7 @@ func TestICMPOfConnection(t *testing.T) {
 		tracker.Add(&Frame{Number: i + 1, At: start, Link: linkRaw, Wire: len(b), Data: b})
 	}
 	tracker.Flush()
-	want := []ICMP{{Frame: 2, At: start, From: netip.MustParseAddr("10.0.0.1"), About: Client, Type: 3, Code: 13}}
+	want := []ICMP{{Frame: 2, At: start, From: netip.MustParseAddr("10.0.0.1"), About: Client, Type: 3, Code: 13, Seq: 100, TTL: 64}}
 	same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 	if diff := cmp.Diff(want, all[0].ICMP, same); len(all) != 1 || diff != "" {
 		t.Errorf("got %d connections, want 1; -want +got:\n%s", len(all), diff)
