@@ -103,17 +103,19 @@ type runningRelay struct {
 	address netip.AddrPort
 
 	mu    sync.Mutex
-	ended map[netip.AddrPort]*evidence.Evidence // by the client's address
+	// By the client's address, in order of their ends: a port whose connection was reset may be used again at once.
+	ended map[netip.AddrPort][]*evidence.Evidence
 }
 
 func startRelay(t *testing.T, opt relay.Options, upstream netip.AddrPort) *runningRelay {
 	t.Helper()
-	r := &runningRelay{ended: map[netip.AddrPort]*evidence.Evidence{}}
+	r := &runningRelay{ended: map[netip.AddrPort][]*evidence.Evidence{}}
 	opt.Ended = func(all []relay.Ended) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for i := range all {
-			r.ended[all[i].Downstream.Remote] = all[i].Evidence()
+			client := all[i].Downstream.Remote
+			r.ended[client] = append(r.ended[client], all[i].Evidence())
 		}
 	}
 	var err error
@@ -135,9 +137,9 @@ func (r *runningRelay) only(t *testing.T) *evidence.Evidence {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		r.mu.Lock()
-		for _, ev := range r.ended {
+		for _, all := range r.ended {
 			r.mu.Unlock()
-			return ev
+			return all[0]
 		}
 		r.mu.Unlock()
 	}
@@ -145,15 +147,18 @@ func (r *runningRelay) only(t *testing.T) *evidence.Evidence {
 	return nil
 }
 
-// of waits for the evidence of the connection that came from a client's address.
+// of waits for the evidence of the connection that came from a client's address, and forgets it.
 func (r *runningRelay) of(t *testing.T, client netip.AddrPort) *evidence.Evidence {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		r.mu.Lock()
-		ev := r.ended[client]
+		all := r.ended[client]
+		if len(all) > 0 {
+			r.ended[client] = all[1:]
+		}
 		r.mu.Unlock()
-		if ev != nil {
-			return ev
+		if len(all) > 0 {
+			return all[0]
 		}
 	}
 	t.Errorf("in vain: waited for the end of the connection from %v", client)

@@ -54,7 +54,7 @@ func init() {
 		Story: "A firewall much nearer than the server is given a new rule, and answers the connection's next packet with a reset.",
 		Delay: 15 * time.Millisecond,
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			return e.talkThen(ctx, 600*time.Millisecond, func(l *Line) error {
+			return e.talkThen(ctx, silence, func(l *Line) error {
 				return e.Net.Router.NFT(rule("forward", "tcp dport %d reject with tcp reset", l.Upstream.Port()))
 			})
 		},

@@ -322,6 +322,7 @@ func (l *loop) finish(p *pair) {
 		}
 		p.note(event{at: l.now, leg: name(i), did: did})
 	}
+	l.relay.limits.ended(p) // before anybody is told
 	l.summarise(p)
 	l.closeUpstream(p, how)
 	how(int(p.legs[down].fd))
@@ -330,6 +331,5 @@ func (l *loop) finish(p *pair) {
 	l.timers.stop(p)
 	p.stage, p.queued, p.snaps, p.icmp, p.addresses = free, false, nil, nil, nil
 	l.free = append(l.free, p.index)
-	l.relay.limits.ended(p)
 	l.relay.active.Add(-1)
 }
