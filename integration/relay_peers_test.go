@@ -102,7 +102,7 @@ type runningRelay struct {
 	*relay.Relay
 	address netip.AddrPort
 
-	mu    sync.Mutex
+	mu sync.Mutex
 	// By the client's address, in order of their ends: a port whose connection was reset may be used again at once.
 	ended map[netip.AddrPort][]*evidence.Evidence
 }
