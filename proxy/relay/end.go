@@ -322,7 +322,9 @@ func (l *loop) finish(p *pair) {
 		}
 		p.note(event{at: l.now, leg: name(i), did: did})
 	}
-	l.relay.limits.ended(p) // before anybody is told
+	// Before anybody is told, or sees its leg closed: who then comes again must not meet a limit.
+	l.relay.limits.ended(p)
+	l.relay.active.Add(-1)
 	l.summarise(p)
 	l.closeUpstream(p, how)
 	how(int(p.legs[down].fd))
@@ -331,5 +333,4 @@ func (l *loop) finish(p *pair) {
 	l.timers.stop(p)
 	p.stage, p.queued, p.snaps, p.icmp, p.addresses = free, false, nil, nil, nil
 	l.free = append(l.free, p.index)
-	l.relay.active.Add(-1)
 }

@@ -159,7 +159,7 @@ func (r *Relay) SetTimeouts(t Timeouts) {
 	r.order(orderIdle)
 }
 
-// Active is the number of pairs alive.
+// Active is the number of pairs alive. One that is just ending has left it before its sockets are closed.
 func (r *Relay) Active() int { return int(r.active.Load()) }
 
 // Accepting says that a listener is open. It is true until the loops have obeyed StopAccepting: who waits
