@@ -92,13 +92,19 @@ func inside() (int, error) {
 		ExtraFiles:  []*os.File{out},
 		SysProcAttr: newNamespaces(),
 	}
+	// Before the start, as the program does not wait for this process: a signal must not find it unprepared.
+	signals := catchSignals()
 	err = cmd.Start()
 	out.Close()
 	if err != nil {
+		signal.Stop(signals)
+		close(signals)
+		for sig := range signals {
+			syscall.Kill(os.Getpid(), sig.(syscall.Signal))
+		}
 		return 0, unavailable("clone(CLONE_NEWUSER|CLONE_NEWNET|CLONE_NEWNS)", err)
 	}
-	// Before the report, after which the program is running: a signal must not find this process unprepared then.
-	stop := passSignals(cmd.Process)
+	stop := passSignals(signals, cmd.Process)
 	refusal := hear(in)
 	cmd.Wait() // what it says stands in ProcessState as well
 	passed := stop()
@@ -173,19 +179,23 @@ func effective() uint64 {
 	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective)
 }
 
-// passSignals sends on to the process what this one is sent, until stop is called, which tells what that was.
-func passSignals(to *os.Process) (stop func() []syscall.Signal) {
+// catchSignals keeps what this process is sent from ending it.
+func catchSignals() chan os.Signal {
+	signals := make(chan os.Signal, 16)
 	var all []os.Signal
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
 		if !signal.Ignored(sig) { // nohup stays nohup
 			all = append(all, sig)
 		}
 	}
-	if len(all) == 0 {
-		return func() []syscall.Signal { return nil } // Notify takes "none" for "all"
+	if len(all) > 0 { // Notify takes "none" for "all"
+		signal.Notify(signals, all...)
 	}
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, all...)
+	return signals
+}
+
+// passSignals sends on to the process what this one is sent, until stop is called, which tells what that was.
+func passSignals(signals chan os.Signal, to *os.Process) (stop func() []syscall.Signal) {
 	passed := make(chan []syscall.Signal)
 	go passEach(signals, to, passed)
 	return func() []syscall.Signal {
