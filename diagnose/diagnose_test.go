@@ -126,6 +126,11 @@ var examples = []example{
 		cause: "local_kill", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase},
 	{name: "our idle timeout", story: func() *story { return exchanged(local()).did(5*sec, evidence.NoLeg, evidence.IdleTimeout) },
 		cause: "proxy_idle_timeout", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Closed, impact: diagnose.NoImpact, phase: cause.IdlePhase},
+	{name: "our idle timeout, with a part of the answer held", story: func() *story {
+		s := exchanged(local()).did(5*sec, evidence.NoLeg, evidence.IdleTimeout)
+		s.moved[up].In, s.reset = 9000, true
+		return s
+	}, cause: "proxy_idle_timeout", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Reset, impact: diagnose.AnswerCut, phase: cause.IdlePhase},
 	{name: "stopped", story: func() *story {
 		return exchanged(local()).sent(1*sec, down, 10).did(2*sec, evidence.NoLeg, evidence.Shutdown)
 	},

@@ -42,8 +42,8 @@ func actionOf(c *cause.Case, id string) Action {
 			return Closed
 		}
 	case evidence.Action:
-		if w == evidence.IdleTimeout {
-			return Closed
+		if w == evidence.IdleTimeout && c.InOrder {
+			return Closed // else bytes were held for a side that did not read, and the end was a reset
 		}
 		if w == evidence.Refused || w == evidence.Limit || w == evidence.ResolveFailed {
 			return Refused
@@ -75,6 +75,11 @@ func impactOf(c *cause.Case, id string) Impact {
 		return RequestUnanswered
 	}
 	lost := c.Lost()
+	if down, up := c.Final[evidence.Downstream], c.Final[evidence.Upstream]; c.Leg == evidence.NoLeg && up.In > down.Out {
+		return AnswerCut
+	} else if c.Leg == evidence.NoLeg && down.In > up.Out {
+		return UploadCut
+	}
 	switch c.Phase {
 	case cause.Outstanding:
 		if c.Leg != evidence.Downstream && lost > 0 && c.Down.In > bulk && c.End.At-c.Down.LastIn <= uploading {

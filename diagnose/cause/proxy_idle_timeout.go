@@ -6,7 +6,8 @@ var _ = register(Cause{
 	ID:     "proxy_idle_timeout",
 	Origin: Proxy,
 	Title:  "our own idle timeout",
-	Text:   "No byte moved either way for as long as timeouts.idle allows, so the proxy ended the connection, with a FIN to both sides.",
+	Text: "No byte moved either way for as long as timeouts.idle allows, so the proxy ended the connection: with a FIN to both sides, " +
+		"or with a reset where bytes were still held for a side that did not read.",
 	Advice: []string{"Raise timeouts.idle, or set it to 0, if such silences are normal here"},
 	Alike:  []Alike{{"idle_close", "There one of the peers closed"}},
 	IETF:   14, HAProxy: "cD, sD", Envoy: "on_idle_timeout",

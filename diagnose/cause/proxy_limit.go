@@ -25,7 +25,7 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		switch e := c.errno(); e {
-		case evidence.EMFILE, evidence.ENOBUFS:
+		case evidence.EMFILE, evidence.ENFILE, evidence.ENOBUFS, evidence.ENOMEM:
 			return Finding{
 				Strength: Conclusive,
 				Sentence: say("this host has no descriptors or memory left to connect to upstream %s", c.Server),
