@@ -68,7 +68,7 @@ func damage(t *testing.T, file []byte, step, flips int) {
 
 func readDamaged(t *testing.T, file []byte) (frames int) {
 	t.Helper()
-	tracker := NewTracker(func(*Connection) {})
+	tracker := NewTracker(func(c *Connection) { c.Evidence() })
 	defer tracker.Flush()
 	r, err := NewReader(bytes.NewReader(file))
 	for err == nil {
