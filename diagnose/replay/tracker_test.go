@@ -296,6 +296,9 @@ func FuzzTracker(f *testing.F) {
 			if r := c.Reset; r != nil && (r.FromClient+r.FromServer < 1 || r.Frame < c.FirstFrame || r.Frame > c.LastFrame) {
 				t.Errorf("got reset %+v of %+v", r, c)
 			}
+			if fault := evidenceFault(c); fault != "" {
+				t.Error(fault)
+			}
 		})
 		for n := 1; len(b) > 0; n++ {
 			data := b[:min(40, len(b))]
