@@ -45,7 +45,9 @@ func actionOf(c *cause.Case, id string) Action {
 		if w == evidence.IdleTimeout {
 			return Closed
 		}
-		if w == evidence.Refused || w == evidence.Limit || w == evidence.ResolveFailed {
+		switch w {
+		case evidence.Refused, evidence.Limit, evidence.ResolveFailed,
+			evidence.NotRedirected, evidence.Denied, evidence.Guarded, evidence.NotPermitted:
 			return Refused
 		}
 	}

@@ -106,6 +106,7 @@ func (s *Server) Start() {
 		first.Add(1)
 		s.running.Go(func() { s.resolve(ctx, l, first.Done) })
 	}
+	s.running.Go(func() { s.refreshPolicies(ctx) })
 	done := make(chan struct{})
 	go func() { first.Wait(); close(done) }()
 	select {
