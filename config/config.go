@@ -67,7 +67,8 @@ type Listener struct {
 	// No default. Empty in modes redirect and tproxy, where the client's own aim is dialled.
 	Upstream string `yaml:"upstream"`
 	// Source is as whom the upstream is dialled: own address, client-ip (the client's address, another port) or
-	// client (the client's address and port). All but own need CAP_NET_ADMIN and a way back through this host.
+	// client (the client's address and port; mode tproxy alone). All but own need mode redirect or tproxy, CAP_NET_RAW or
+	// CAP_NET_ADMIN where the address is not this host's, and a way back through this host.
 	// Default own.
 	Source SourceAddr `yaml:"source" one:"own|client-ip|client"`
 	// Allow is where modes redirect and tproxy may go on to: addresses and networks such as 10.0.0.0/8, separated by commas.
