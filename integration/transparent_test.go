@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -308,4 +309,64 @@ func TestTransparentLoop(t *testing.T) {
 	if loops != 2*connections || records < 4*connections || records > 10*connections {
 		t.Errorf("%d connections became %d, %d of them refused as loops, want about %d and %d", 2*connections, records, loops, 4*connections, 2*connections)
 	}
+}
+
+// A client that uses one port again and again, as soon as it may, is refused nothing that works without the proxy, and does
+// not have to ask twice.
+func TestTransparentPortUsedAgain(t *testing.T) {
+	t.Parallel()
+	r := startPlaced(t, rules.Router, rules.TProxy, rules.SourceClient, config.Listener{})
+	r.apply()
+	const connections, size = 1000, 1000
+	r.serve(80, lab.Write(size)) // it closes first, so the client may use its port at once
+	records := make(chan error, 1)
+	go func() {
+		for range connections {
+			line, err := r.records.ReadBytes('\n')
+			if err != nil {
+				records <- err
+				return
+			}
+			if c, err := record.Parse(line); err != nil || c.Verdict.Cause != "clean_close" {
+				records <- fmt.Errorf("%v: %s", err, line)
+				return
+			}
+		}
+		records <- nil
+	}()
+	for i := range connections {
+		from, to := netip.AddrPortFrom(r.Client.Addr4(), 40000), r.server(4, 80)
+		if i%2 == 1 {
+			from, to = netip.AddrPortFrom(r.Client.Addr6(), 40000), r.server(6, 80)
+		}
+		out := lab.Run(context.Background(), r.dialFrom(from, to), lab.Script{Expects: 1, Steps: steps(lab.ReadAll())})
+		if out.Read != size || out.Damage != nil || out.End != lab.EndEOF {
+			t.Fatalf("connection %d: %v, want %d bytes and a FIN", i, out, size)
+		}
+	}
+	if err := <-records; err != nil {
+		t.Error(err)
+	}
+	// A SYN that meets what is left of the last connection, in place of the listener, is challenged and sent again.
+	if again := r.sentAgain(); again > connections/20 {
+		t.Errorf("%d of %d connections needed a second SYN", again, connections)
+	}
+}
+
+// sentAgain is how many SYNs the client's host has sent again.
+func (r *placed) sentAgain() (n int) {
+	r.t.Helper()
+	text, err := r.Client.Run(exec.Command("cat", "/proc/net/netstat"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	lines := strings.Split(text, "\n") // of each kind one with the names and one with the numbers
+	at := slices.Index(strings.Fields(lines[0]), "TCPSynRetrans")
+	if at < 0 {
+		r.t.Fatalf("no TCPSynRetrans in %s", lines[0])
+	}
+	if _, err := fmt.Sscan(strings.Fields(lines[1])[at], &n); err != nil {
+		r.t.Fatal(err)
+	}
+	return n
 }
