@@ -1,5 +1,5 @@
-// Package proxy is the whole proxy: listeners that forward to their upstreams, a relay that carries the
-// bytes, and a record of how each connection ended and why.
+// Package proxy is the whole proxy: listeners that forward to their upstreams, or to where the client meant to go, a relay
+// that carries the bytes, and a record of how each connection ended and why.
 //
 //	s, err := proxy.New(cfg, log)
 //	s.Start()
