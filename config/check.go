@@ -145,6 +145,8 @@ func checkText(f field, text string, s supported) *fault {
 			return notBuilt(`"" (off)`)
 		}
 		_, bad = parseListen(text)
+	case "listeners[].allow", "listeners[].deny":
+		_, bad = parsePrefixes(text)
 	case "log.output":
 		bad = checkOutput(text)
 	}

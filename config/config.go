@@ -67,10 +67,34 @@ type Listener struct {
 	// No default. Empty in modes redirect and tproxy, where the client's own aim is dialled.
 	Upstream string `yaml:"upstream"`
 	// Source is as whom the upstream is dialled: own address, client-ip (the client's address, another port) or
-	// client (the client's address and port). All but own need CAP_NET_ADMIN and a way back through this host.
+	// client (the client's address and port; mode tproxy alone). All but own need mode redirect or tproxy, CAP_NET_RAW or
+	// CAP_NET_ADMIN where the address is not this host's, and a way back through this host.
 	// Default own.
 	Source SourceAddr `yaml:"source" one:"own|client-ip|client"`
+	// Allow is where modes redirect and tproxy may go on to: addresses and networks such as 10.0.0.0/8, separated by commas.
+	// Default "". Empty = wherever nothing else forbids.
+	Allow string `yaml:"allow"`
+	// Deny is where modes redirect and tproxy must not go on to, written as for allow. What stands in both is denied.
+	// Default "". Empty = no list.
+	Deny string `yaml:"deny"`
+	// OwnAddresses is what modes redirect and tproxy do with connections meant for this host itself: refuse, or allow, as
+	// the proxy on a service's own host needs. Loops are refused either way.
+	// Default refuse.
+	OwnAddresses Guard `yaml:"own_addresses" one:"refuse|allow"`
+	// LinkLocal is what modes redirect and tproxy do with connections meant for link-local addresses and the metadata
+	// services of clouds: refuse or allow.
+	// Default refuse.
+	LinkLocal Guard `yaml:"link_local" one:"refuse|allow"`
 }
+
+// Guard says what is done with destinations that are rarely meant and easily abused.
+type Guard string
+
+// Guard positions.
+const (
+	GuardRefuse Guard = "refuse"
+	GuardAllow  Guard = "allow"
+)
 
 // LogFormat is the form of the records.
 type LogFormat string

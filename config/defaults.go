@@ -24,7 +24,7 @@ func Defaults() *Config {
 }
 
 // Complete fills in what a listener may leave out: mode forward, source own,
-// and the name MODE-N with the first N that no other listener bears.
+// guarded destinations refused, and the name MODE-N with the first N that no other listener bears.
 func (c *Config) Complete() {
 	taken, last := map[string]bool{}, map[Mode]int{}
 	for _, l := range c.Listeners {
@@ -37,6 +37,12 @@ func (c *Config) Complete() {
 		}
 		if l.Source == "" {
 			l.Source = SourceOwn
+		}
+		if l.OwnAddresses == "" {
+			l.OwnAddresses = GuardRefuse
+		}
+		if l.LinkLocal == "" {
+			l.LinkLocal = GuardRefuse
 		}
 		for l.Name == "" {
 			last[l.Mode]++

@@ -84,7 +84,8 @@ func TestForwardForms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := Listener{Name: "forward-1", Mode: ModeForward, Address: test.listen, Upstream: test.upstream, Source: SourceOwn}
+			want := Listener{Name: "forward-1", Mode: ModeForward, Address: test.listen, Upstream: test.upstream, Source: SourceOwn,
+				OwnAddresses: GuardRefuse, LinkLocal: GuardRefuse}
 			if len(cfg.Listeners) != 1 || cfg.Listeners[0] != want {
 				t.Errorf("got %+v, want only %+v", cfg.Listeners, want)
 			}

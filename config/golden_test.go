@@ -53,6 +53,7 @@ func lines(err error) string {
 var everything = supported{
 	modes:   []Mode{ModeForward, ModeRedirect, ModeTProxy},
 	sources: []SourceAddr{SourceOwn, SourceClientIP, SourceClient},
+	spoof:   true,
 	packets: true,
 	witness: true,
 	limits:  true,

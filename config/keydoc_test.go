@@ -97,6 +97,9 @@ func TestCommentForm(t *testing.T) {
 		"listeners[].address":  "", // must be given
 		"listeners[].upstream": "",
 		"listeners[].source":   "own",
+
+		"listeners[].allow": `""`, "listeners[].deny": `""`,
+		"listeners[].own_addresses": "refuse", "listeners[].link_local": "refuse",
 	}
 	for _, s := range scalars(Defaults()) {
 		defaults[s.path] = yamlText(s.kind, plainValue(s.value))

@@ -111,6 +111,8 @@ func allowed(f field) string {
 		return "IP:PORT such as 127.0.0.1:15432, [::1]:15432 or :15432"
 	case "listeners[].upstream":
 		return "HOST:PORT such as db:5432, 10.0.0.5:5432 or [2001:db8::5]:5432"
+	case "listeners[].allow", "listeners[].deny":
+		return "addresses and networks such as 10.0.0.0/8, 10.1.2.3, 2001:db8::/32, separated by commas"
 	case "log.output":
 		return "stdout, stderr, or the path of a file (with a /)"
 	}

@@ -6,6 +6,7 @@ package config
 type supported struct {
 	modes   []Mode       // listener modes
 	sources []SourceAddr // ways to dial the upstream
+	spoof   bool         // mode forward may dial as somebody else
 	packets bool         // evidence.packets may be on
 	witness bool         // evidence.witness may be on
 	limits  bool         // limits.* may be other than 0
@@ -15,7 +16,7 @@ type supported struct {
 // built is what this version can do. It is the one place to widen when a mode,
 // a source of evidence or a listener gets built.
 var built = supported{
-	modes:   []Mode{ModeForward},
-	sources: []SourceAddr{SourceOwn},
+	modes:   []Mode{ModeForward, ModeRedirect, ModeTProxy},
+	sources: []SourceAddr{SourceOwn, SourceClientIP, SourceClient},
 	limits:  true,
 }

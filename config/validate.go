@@ -22,6 +22,7 @@ func validate(c *Config, origins Origins, s supported, earlier []Problem) []Prob
 			v.check(listenerPath(i, f.key), f, reflect.ValueOf(c.Listeners[i]).Field(f.index))
 		}
 		v.required(i)
+		v.transparent(i)
 	}
 	v.names()
 	v.addresses()
@@ -82,6 +83,35 @@ func (v *validator) required(i int) {
 		v.fail(path, nil, &fault{what: "is missing, and mode forward has nowhere to dial", allowed: allowed(field{path: "listeners[].upstream"})})
 	case l.Mode != ModeForward && l.Upstream != "":
 		v.fail(path, &l.Upstream, &fault{what: fmt.Sprintf("has no use in mode %s, which dials where the client meant to go", l.Mode), allowed: "mode forward, or no upstream"})
+	}
+}
+
+// transparent checks what goes with which mode.
+func (v *validator) transparent(i int) {
+	l := v.Listeners[i]
+	if v.failed.has(listenerPath(i, "mode")) {
+		return
+	}
+	source := string(l.Source)
+	switch path := listenerPath(i, "source"); {
+	case v.failed.has(path):
+	case l.Mode == ModeForward && l.Source != SourceOwn && !v.supported.spoof:
+		v.fail(path, &source, notBuilt("own in mode forward"))
+	case l.Mode == ModeRedirect && l.Source == SourceClient:
+		v.fail(path, &source, &fault{what: "cannot be in mode redirect, whose connection tracking would take the second connection with the " +
+			"client's address and port for the first one", allowed: "own, client-ip, or mode tproxy"})
+	}
+	if l.Mode != ModeForward {
+		return
+	}
+	for _, k := range [...]struct{ key, text, usual string }{
+		{"allow", l.Allow, ""}, {"deny", l.Deny, ""},
+		{"own_addresses", string(l.OwnAddresses), string(GuardRefuse)}, {"link_local", string(l.LinkLocal), string(GuardRefuse)},
+	} {
+		if path := listenerPath(i, k.key); k.text != k.usual && !v.failed.has(path) {
+			v.fail(path, &k.text, &fault{what: "has no use in mode forward, which dials its upstream and nothing else",
+				allowed: "mode redirect or tproxy, or the default"})
+		}
 	}
 }
 

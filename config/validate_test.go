@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -44,14 +45,42 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// A configuration that Complete has not seen lacks modes and sources, which is told.
+// A configuration that Complete has not seen lacks words, which is told.
 func TestValidateWithoutComplete(t *testing.T) {
 	c := Defaults()
-	c.Listeners = []Listener{{Address: ":1", Upstream: "db:1"}, {Address: ":2", Upstream: "db:2", Mode: ModeForward, Source: SourceOwn}}
+	c.Listeners = []Listener{{Address: ":1", Upstream: "db:1", OwnAddresses: GuardRefuse},
+		{Address: ":2", Upstream: "db:2", Mode: ModeForward, Source: SourceOwn, OwnAddresses: GuardRefuse, LinkLocal: GuardRefuse}}
 	const want = `listeners[0].mode: "" is empty; allowed: forward, redirect, tproxy` + "\n" +
-		`listeners[0].source: "" is empty; allowed: own, client-ip, client`
+		`listeners[0].source: "" is empty; allowed: own, client-ip, client` + "\n" +
+		`listeners[0].link_local: "" is empty; allowed: refuse, allow`
 	err := asError(validate(c, nil, everything, nil))
 	if got := strings.TrimSuffix(lines(err), "\n"); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
+// Mode forward dials as itself, in this version.
+func TestForwardIsNobodyElse(t *testing.T) {
+	c := Defaults()
+	c.Listeners = []Listener{
+		{Address: ":1", Upstream: "db:1", Source: SourceClient},
+		{Address: ":2", Mode: ModeTProxy, Source: SourceClient},
+		{Address: ":3", Mode: ModeRedirect, Source: SourceClientIP},
+	}
+	c.Complete()
+	const want = "listeners[0].source: client is not built in this version; allowed: own in mode forward\n"
+	if got := lines(c.Validate()); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
+func TestPrefixes(t *testing.T) {
+	const text = "10.0.0.0/8, 192.0.2.1,2001:db8::/32 , ::ffff:192.0.2.2"
+	const want = "[10.0.0.0/8 192.0.2.1/32 2001:db8::/32 192.0.2.2/32]"
+	if got := fmt.Sprint(Prefixes(text)); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := Prefixes(" "); len(got) > 0 {
+		t.Errorf("got %v of nothing", got)
 	}
 }

@@ -45,7 +45,9 @@ func actionOf(c *cause.Case, id string) Action {
 		if w == evidence.IdleTimeout && c.InOrder {
 			return Closed // else bytes were held for a side that did not read, and the end was a reset
 		}
-		if w == evidence.Refused || w == evidence.Limit || w == evidence.ResolveFailed {
+		switch w {
+		case evidence.Refused, evidence.Limit, evidence.ResolveFailed,
+			evidence.NotRedirected, evidence.Denied, evidence.Guarded, evidence.NotPermitted:
 			return Refused
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"whyreset/config"
+	"whyreset/proxy/intercept"
 	"whyreset/proxy/relay"
 )
 
@@ -16,7 +17,8 @@ import (
 type listener struct {
 	config.Listener
 	target  *relay.Target
-	host    string // to be looked up; empty for a literal address
+	way     intercept.Way // zero in mode forward
+	host    string        // to be looked up; empty for a literal address
 	port    uint16
 	address netip.AddrPort
 
@@ -29,16 +31,20 @@ func (s *Server) listen(l config.Listener) error {
 		return fmt.Errorf("listener %s: address %s: %w", l.Name, l.Address, err)
 	}
 	mine := &listener{Listener: l, target: relay.NewTarget(l.Upstream), reloaded: make(chan struct{}, 1)}
-	if err := mine.aim(); err != nil {
+	if l.Mode == config.ModeRedirect || l.Mode == config.ModeTProxy {
+		if mine.way, err = transparent(l); err != nil {
+			return fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+	} else if err := mine.aim(); err != nil {
 		return fmt.Errorf("listener %s: upstream %s: %w", l.Name, l.Upstream, err)
 	}
-	mine.address, err = s.relay.Listen(relay.Listener{Name: l.Name, Address: at, Target: mine.target})
+	mine.address, err = s.relay.Listen(relay.Listener{Name: l.Name, Address: at, Target: mine.target, Way: mine.way})
 	if errors.Is(err, syscall.EAFNOSUPPORT) && at.Addr() == netip.IPv6Unspecified() { // a host without IPv6
 		at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
-		mine.address, err = s.relay.Listen(relay.Listener{Name: l.Name, Address: at, Target: mine.target})
+		mine.address, err = s.relay.Listen(relay.Listener{Name: l.Name, Address: at, Target: mine.target, Way: mine.way})
 	}
 	if err != nil {
-		return &ListenError{Listener: l.Name, Address: l.Address, Err: err}
+		return &ListenError{Listener: l.Name, Address: l.Address, Mode: l.Mode, Err: err}
 	}
 	s.listeners = append(s.listeners, mine)
 	return nil
@@ -47,6 +53,7 @@ func (s *Server) listen(l config.Listener) error {
 // ListenError says that a listener's address could not be had.
 type ListenError struct {
 	Listener, Address string
+	Mode              config.Mode
 	Err               error // an errno
 }
 
@@ -62,6 +69,8 @@ func (e *ListenError) Hint() string {
 	switch {
 	case errors.Is(e.Err, syscall.EADDRINUSE):
 		return "another program listens there; find it with: ss -ltnp sport = :" + port
+	case errors.Is(e.Err, syscall.EPERM) && e.Mode == config.ModeTProxy:
+		return "mode tproxy needs CAP_NET_RAW or CAP_NET_ADMIN (IP_TRANSPARENT)"
 	case errors.Is(e.Err, syscall.EACCES), errors.Is(e.Err, syscall.EPERM):
 		return "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE"
 	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
@@ -101,7 +110,7 @@ func (s *Server) listens() string {
 		if i == 0 {
 			sep = ":"
 		}
-		text += fmt.Sprintf("%s %s on %s to %s", sep, l.Name, l.address, l.Upstream)
+		text += fmt.Sprintf("%s %s on %s to %s", sep, l.Name, l.address, l.goal())
 	}
 	return text
 }

@@ -1,5 +1,5 @@
-// Package proxy is the whole proxy: listeners that forward to their upstreams, a relay that carries the
-// bytes, and a record of how each connection ended and why.
+// Package proxy is the whole proxy: listeners that forward to their upstreams, or to where the client meant to go, a relay
+// that carries the bytes, and a record of how each connection ended and why.
 //
 //	s, err := proxy.New(cfg, log)
 //	s.Start()
@@ -106,6 +106,7 @@ func (s *Server) Start() {
 		first.Add(1)
 		s.running.Go(func() { s.resolve(ctx, l, first.Done) })
 	}
+	s.running.Go(func() { s.refreshPolicies(ctx) })
 	done := make(chan struct{})
 	go func() { first.Wait(); close(done) }()
 	select {

@@ -6,17 +6,39 @@ var _ = register(Cause{
 	ID:     "proxy_refused",
 	Origin: Proxy,
 	Title:  "the proxy refused the connection",
-	Text: "The connection would have led back to the proxy itself: it came from an upstream leg of ours. Going on would make a loop in which one connection becomes as many as there are ports, " +
-		"so it was refused at the first turn.",
+	Text: "The proxy was not to carry this connection, or could not, and the sentence says which. It was a loop: it came from an upstream leg of ours, and going on would make " +
+		"one connection as many as there are ports. It was not redirected: in modes redirect and tproxy the rules of the kernel tell where a connection was to go, and this one came straight " +
+		"to the listener. Its destination is refused by a list, or because such destinations are rarely meant and easily abused. Or the proxy has not the right to dial as the client.",
 	Advice: []string{
-		"Correct the upstream: it must not be, directly or by a rule on the way, an address on which whyreset listens",
-		"In transparent modes, exempt the proxy's own connections from the rules",
+		"A loop in mode forward: correct the upstream, which must not be, directly or by a rule on the way, an address on which whyreset listens",
+		"A loop in modes redirect and tproxy: exempt the proxy's own connections from the rules",
+		"Not redirected: connect to the server's own address, and look whether the rules are in place",
+		"A refused destination: listeners[].allow, deny, own_addresses and link_local decide",
+		"No right to dial as the client: give CAP_NET_RAW or CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE for clients with ports below 1024",
 	},
 	IETF: 9, HAProxy: "PC", Envoy: "NR",
-	Rule: ours(evidence.Refused, func(c *Case) Finding {
-		return Finding{
-			Sentence: say("the proxy refused the connection from %s: it is one of the proxy's own, come back", c.Client),
-			For:      []Cite{did("its addresses are those of an upstream leg of ours")},
+	Rule: func(c *Case) Finding {
+		a, _ := c.End.What.(evidence.Action)
+		f := Finding{Strength: Conclusive}
+		switch a {
+		case evidence.Refused:
+			f.Sentence = say("the proxy refused the connection from %s: it is one of the proxy's own, come back", c.Client)
+			f.For = []Cite{did("its addresses are those of an upstream leg of ours")}
+		case evidence.NotRedirected:
+			f.Sentence = say("the proxy refused the connection from %s: it came straight to the listener, so there is nowhere to go on to", c.Client)
+			f.For = []Cite{did("the kernel told no destination but the listener's own address")}
+		case evidence.Denied:
+			f.Sentence = say("the proxy refused the connection from %s: it may not go to %s", c.Client, c.Server)
+			f.For = []Cite{did("the destination is on the list deny, or not on the list allow")}
+		case evidence.Guarded:
+			f.Sentence = say("the proxy refused the connection from %s: it may go to %s only when asked for", c.Client, c.Server)
+			f.For = []Cite{did("the destination is this host's own, link-local, a metadata service or no single host")}
+		case evidence.NotPermitted:
+			f.Sentence = say("the proxy refused the connection from %s: it has not the right to dial %s as the client", c.Client, c.Server)
+			f.For = []Cite{did("the kernel refused the client's address or port, or the proxy's mark, before anything was sent")}
+		default:
+			return Finding{}
 		}
-	}),
+		return f
+	},
 })

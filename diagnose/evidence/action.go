@@ -13,9 +13,13 @@ const (
 	ConnectTimeout        // our connect timeout gave up on an address
 	FlushTimeout          // the leg took nothing for the flush timeout
 	Shutdown              // the proxy was stopped
-	Refused               // refused by rule: a loop, a deny list, not redirected
+	Refused               // it was an upstream leg of ours, come back: a loop
 	ResolveFailed         // no address for the upstream's name
 	Limit                 // a limit of ours, or of this host, was reached
+	NotRedirected         // refused: it came straight to a listener of mode redirect or tproxy
+	Denied                // refused: its destination is on the deny list, or not on the allow list
+	Guarded               // refused: its destination is this host's own, link-local, a metadata service or no single host
+	NotPermitted          // refused: this process may not dial as the client, or with its mark
 )
 
 func (Action) source() Source { return Self }

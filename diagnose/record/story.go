@@ -87,7 +87,8 @@ var (
 		evidence.Send: "send", evidence.Poll: "poll"}
 	actionWords = [...]string{evidence.PassedFIN: "fin", evidence.PassedReset: "abort", evidence.Closed: "close",
 		evidence.IdleTimeout: "idle_timeout", evidence.ConnectTimeout: "connect_timeout", evidence.FlushTimeout: "flush_timeout",
-		evidence.Shutdown: "shutdown", evidence.Refused: "refused", evidence.ResolveFailed: "resolve_failed", evidence.Limit: "limit"}
+		evidence.Shutdown: "shutdown", evidence.Refused: "refused", evidence.ResolveFailed: "resolve_failed", evidence.Limit: "limit",
+		evidence.NotRedirected: "not_redirected", evidence.Denied: "denied", evidence.Guarded: "guarded", evidence.NotPermitted: "not_permitted"}
 )
 
 // Errors with a word of their own; the others go by the kernel's name.

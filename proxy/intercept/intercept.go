@@ -50,6 +50,9 @@ type Way struct {
 	Policy *Policy        // of destinations; nil: all but what Aim refuses by itself
 }
 
+// DefaultMark is that of package rules, by which its rules know the proxy's own connections.
+const DefaultMark = 0x57
+
 // Prepare gives a listener what its mode needs. To be called before it listens or soon after.
 func (w *Way) Prepare(listener int) error {
 	if w.Mode == TProxy {
@@ -58,10 +61,24 @@ func (w *Way) Prepare(listener int) error {
 	return nil
 }
 
-// Dial starts to connect to a destination on behalf of a client, as kernel.Dial does.
+// Ours says whether a connection accepted from peer that has the addresses and ports of an upstream leg is that leg, come
+// back. For an address of this host it is: the kernel keeps one such. What we dial as somebody else proves nothing, for that
+// host may have the same address and port in use, and has with source client.
+func (w *Way) Ours(peer netip.Addr) bool { return w.Source == Own || w.Policy.own(peer) }
+
+// Dial starts to connect to a destination on behalf of a client, as kernel.DialAs does.
 func (w *Way) Dial(client, to netip.AddrPort, opt kernel.Options) (fd int, errno kernel.Errno) {
+	return w.dial(w.Source, client, to, opt)
+}
+
+// DialOtherPort is Dial with source client-ip, for when there is a Conflict.
+func (w *Way) DialOtherPort(client, to netip.AddrPort, opt kernel.Options) (fd int, errno kernel.Errno) {
+	return w.dial(ClientIP, client, to, opt)
+}
+
+func (w *Way) dial(source Source, client, to netip.AddrPort, opt kernel.Options) (fd int, errno kernel.Errno) {
 	as := kernel.Origin{Mark: w.Mark}
-	switch w.Source {
+	switch source {
 	case ClientIP:
 		as.From, as.Transparent = netip.AddrPortFrom(client.Addr(), 0), true
 	case Client:
@@ -71,10 +88,16 @@ func (w *Way) Dial(client, to netip.AddrPort, opt kernel.Options) (fd int, errno
 }
 
 // Conflict says whether Dial failed because the addresses and ports are taken: with source client, by the upstream leg of
-// an earlier connection that the client has ended already and we have not. Ending that one, or Dial with source
-// ClientIP, helps.
+// an earlier connection that the client has ended already and we have not. Ending that one, or
+// DialOtherPort, helps.
 func (w *Way) Conflict(errno kernel.Errno) bool {
 	return w.Source == Client && (errno == syscall.EADDRINUSE || errno == syscall.EADDRNOTAVAIL)
+}
+
+// Forbidden says whether Dial, having left no socket, failed for want of a right: EPERM to the mark or to the client's
+// address, EACCES to its port.
+func (w *Way) Forbidden(errno kernel.Errno) bool {
+	return (w.Source != Own || w.Mark != 0) && (errno == syscall.EPERM || errno == syscall.EACCES)
 }
 
 // Aim is where an accepted connection was meant to go, given the address it was accepted on.

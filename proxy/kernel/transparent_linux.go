@@ -22,7 +22,7 @@ func SetTransparent(fd int, at netip.Addr) error {
 
 // DialAs is Dial as somebody else. A socket that has from and to already shows as EADDRINUSE from bind(2), or as
 // EADDRNOTAVAIL from connect(2); a port below 1024 without CAP_NET_BIND_SERVICE as EACCES; EPERM is a missing right to
-// the mark, or to a From that is not an address of this host.
+// the mark, or to a From that is not an address of this host. Where it fails before connect(2) there is no socket to close.
 func DialAs(to netip.AddrPort, as Origin, opt Options) (fd int, errno Errno) {
 	if as == (Origin{}) {
 		return Dial(to, opt)
@@ -61,12 +61,23 @@ func DialAs(to netip.AddrPort, as Origin, opt Options) (fd int, errno Errno) {
 		}
 	}
 	if errno != 0 {
-		return fd, errno
+		Close(fd)
+		return -1, errno
 	}
 	var rsa unix.RawSockaddrAny
 	size := fill(&rsa, to)
 	_, _, errno = unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&rsa)), size)
 	return fd, errno
+}
+
+// MayMark says whether sockets may be marked: EPERM without CAP_NET_ADMIN, or CAP_NET_RAW since kernel 5.17.
+func MayMark(mark uint32) Errno {
+	r, _, errno := unix.RawSyscall(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if errno != 0 {
+		return errno
+	}
+	defer Close(int(r))
+	return tryInt(int(r), unix.SOL_SOCKET, unix.SO_MARK, int32(mark))
 }
 
 // bindFrom binds so that one address and port can dial any number of different destinations: a given port with

@@ -5,18 +5,19 @@ import (
 	"time"
 
 	"whyreset/diagnose/evidence"
+	"whyreset/proxy/intercept"
 	"whyreset/proxy/kernel"
 )
 
 // listener is one loop's share of a Listener.
 type listener struct {
 	Listener
-	fd       int
-	token    uint64
-	wildcard bool  // the local address must be asked for, for each connection
-	resume   int64 // paused until then; zero: accepting
-	pause    time.Duration
-	failed   int64 // when this host last had no room for a connection
+	fd     int
+	token  uint64
+	asked  bool  // the local address must be asked for, for each connection
+	resume int64 // paused until then; zero: accepting
+	pause  time.Duration
+	failed int64 // when this host last had no room for a connection
 }
 
 // Pauses after accept4 failed for want of descriptors or memory.
@@ -28,7 +29,7 @@ const (
 const legMask = kernel.PollIn | kernel.PollOut | kernel.PollPri | kernel.PollRdHup | kernel.PollEdge
 
 func (l *loop) listen(ln Listener, fd int) kernel.Errno {
-	mine := &listener{Listener: ln, fd: fd, token: listenerToken(len(l.listeners)), wildcard: ln.Address.Addr().IsUnspecified()}
+	mine := &listener{Listener: ln, fd: fd, token: listenerToken(len(l.listeners)), asked: ln.Way.Mode != intercept.Forward || ln.Address.Addr().IsUnspecified()}
 	l.listeners = append(l.listeners, mine)
 	l.relay.accepting.Add(1)
 	return l.poll.Add(fd, kernel.PollIn, mine.token)
@@ -48,17 +49,24 @@ func (l *loop) accept(ln *listener) kernel.Errno {
 	}
 	p := l.newPair()
 	p.listener = ln
-	p.addresses = ln.Target.Addresses()
 	g := &p.legs[down]
 	g.fd, g.remote, g.local, g.writable, g.noDelay = int32(fd), peer, ln.Address, true, true
-	if ln.wildcard {
+	if ln.asked {
 		g.local = kernel.LocalAddr(fd)
 	}
 	p.note(event{at: l.now, leg: evidence.Downstream, call: evidence.Accept, saw: evidence.Connected})
+	to, why := g.local, evidence.NoAction
+	if ln.Way.Mode == intercept.Forward {
+		p.addresses = ln.Target.Addresses()
+	} else {
+		to, why = p.aim()
+	}
 	switch {
 	case l.poll.Add(fd, legMask, token(p, down)) != 0:
 		l.refuse(p, evidence.Limit)
-	case l.relay.dialled.has(peer, g.local):
+	case why != evidence.NoAction:
+		l.refuse(p, why)
+	case ln.Way.Ours(peer.Addr()) && l.relay.dialled.has(peer, to):
 		l.refuse(p, evidence.Refused)
 	case l.relay.limits.exceeded(p, l.relay.active.Load()):
 		l.refuse(p, evidence.Limit)

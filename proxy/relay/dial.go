@@ -15,12 +15,16 @@ func (l *loop) dial(p *pair) {
 	to := netip.AddrPortFrom(p.addresses[0].Addr().Unmap(), p.addresses[0].Port()) // as the kernel will name it
 	p.addresses = p.addresses[1:]
 	g := &p.legs[up]
-	fd, errno := kernel.Dial(to, l.relay.opt.Socket)
+	fd, errno := l.connect(p, to)
 	*g = leg{fd: int32(fd), remote: to, transfer: g.transfer}
 	if fd >= 0 && (errno == 0 || errno == syscall.EINPROGRESS) {
 		g.local = kernel.LocalAddr(fd)
 		l.relay.dialled.add(g.local, g.remote)
 		errno = l.poll.Add(fd, legMask, token(p, up))
+	}
+	if fd < 0 && p.listener.Way.Forbidden(errno) { // no answer of a firewall: nothing was sent
+		l.refuse(p, evidence.NotPermitted)
+		return
 	}
 	if errno != 0 {
 		l.connectFailed(p, errno)

@@ -39,12 +39,13 @@ type pair struct {
 	number   uint64
 
 	listener  *listener
-	addresses []netip.AddrPort // still to be tried
-	accepted  int64            // ns on the relay's clock, as all times here
-	active    int64            // last byte either way
-	progress  int64            // flushing and closing: when the queue last shrank
-	waiting   int64            // and how long it was then
-	tick      int64            // and the present pause between looks
+	addresses []netip.AddrPort  // still to be tried
+	meant     [1]netip.AddrPort // what addresses holds where the client's own aim is dialled
+	accepted  int64             // ns on the relay's clock, as all times here
+	active    int64             // last byte either way
+	progress  int64             // flushing and closing: when the queue last shrank
+	waiting   int64             // and how long it was then
+	tick      int64             // and the present pause between looks
 
 	legs   [2]leg
 	flows  [2]flow

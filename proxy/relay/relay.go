@@ -24,6 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"whyreset/proxy/intercept"
 	"whyreset/proxy/kernel"
 )
 
@@ -60,6 +61,10 @@ type Listener struct {
 	Name    string
 	Address netip.AddrPort // port 0: any free one
 	Target  *Target
+
+	// Way is how connections come and go on. Zero: straight here and to the target; else the client's own aim is dialled
+	// and the target has no addresses. Listen fills in its Listen.
+	Way intercept.Way
 }
 
 // Notice is trouble of the relay's own, or its end.
@@ -134,6 +139,11 @@ func (r *Relay) Listen(ln Listener) (netip.AddrPort, error) {
 		}
 		if ln.Address.Port() == 0 {
 			ln.Address = kernel.LocalAddr(fd)
+		}
+		ln.Way.Listen = ln.Address
+		if err := ln.Way.Prepare(fd); err != nil {
+			kernel.Close(fd)
+			return netip.AddrPort{}, err
 		}
 		if errno := l.listen(ln, fd); errno != 0 {
 			kernel.Close(fd)

@@ -184,6 +184,7 @@ var actions = map[evidence.Action]string{
 	evidence.PassedFIN: "passed-fin", evidence.PassedReset: "passed-reset", evidence.Closed: "closed",
 	evidence.IdleTimeout: "idle", evidence.ConnectTimeout: "connect-timeout", evidence.FlushTimeout: "flush-timeout",
 	evidence.Shutdown: "shutdown", evidence.Refused: "refused", evidence.ResolveFailed: "unresolved", evidence.Limit: "limit",
+	evidence.NotRedirected: "not-redirected", evidence.Denied: "denied", evidence.Guarded: "guarded", evidence.NotPermitted: "not-permitted",
 }
 
 // story is what happened to a pair, in order: "d:data" is data from the client, "!u:closed" our close of the upstream leg.

@@ -34,6 +34,7 @@ func (c *composer) compose() {
 			c.takeOut(k, d)
 		}
 	}
+	c.follow()
 	for _, ch := range []*chain{&c.in, &c.natIn, &c.out, &c.natOut} {
 		if len(ch.rules) > 0 {
 			c.table.chains = append(c.table.chains, ch)
@@ -50,11 +51,6 @@ func (c *composer) deliver(terms ...term) []term {
 // returns is for packets that come back to the proxy's transparent sockets.
 func (c *composer) returns() {
 	spoofed := slices.ContainsFunc(c.Captures, func(k Capture) bool { return k.Source != SourceOwn && c.incoming(k) })
-	tproxied := slices.ContainsFunc(c.Captures, func(k Capture) bool { return k.Mode == TProxy })
-	if c.Placement == Router && (spoofed || tproxied) {
-		// ICMP too: an error about what we sent as the client is addressed to the client.
-		c.in.add(c.deliver(term{op: opTransparent})...)
-	}
 	if !spoofed {
 		return
 	}
@@ -65,6 +61,19 @@ func (c *composer) returns() {
 		c.out.add(c.deliver(term{op: opICMP}, term{op: opCtRelated}, term{op: opCtMark, n: c.Mark})...)
 	} else {
 		c.out.add(c.deliver(term{op: opCtReply}, term{op: opCtMark, n: c.Mark})...)
+	}
+}
+
+// follow has all packets come to transparent sockets that are there already. It stands behind what takes new connections: to
+// a client that uses its port again the socket of its last connection is still there, in TIME_WAIT, and only tproxy lets a
+// listener have the SYN nevertheless (nf_tproxy_handle_time_wait4). Delivered to that socket it would be challenged.
+func (c *composer) follow() {
+	transparent := slices.ContainsFunc(c.Captures, func(k Capture) bool {
+		return k.Mode == TProxy || k.Source != SourceOwn && c.incoming(k)
+	})
+	if c.Placement == Router && transparent {
+		// ICMP too: an error about what we sent as the client is addressed to the client.
+		c.in.add(c.deliver(term{op: opTransparent})...)
 	}
 }
 

@@ -23,5 +23,10 @@ func (p *Plan) Notes() (all []string) {
 	if s.Placement == Router && uses(func(c Capture) bool { return c.Source != SourceOwn }) {
 		all = append(all, "answers to the client's address must come back through this host")
 	}
+	if s.Placement != Router && uses(func(c Capture) bool { return c.Source == SourceClientIP && s.incoming(c) }) {
+		// Both connections have the same addresses and ports then, seen from the server's socket.
+		all = append(all, "a port that the proxy takes at the client's address may be one that the client has in use, and then one of the two "+
+			"connections fails: keep net.ipv4.ip_local_port_range of this host apart from the ports that clients use, or use source own")
+	}
 	return all
 }

@@ -1,0 +1,209 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"whyreset/config"
+	"whyreset/diagnose/record"
+	"whyreset/integration/lab"
+	"whyreset/proxy"
+	"whyreset/proxy/rules"
+)
+
+func init() { relayParts["transparent"] = playTransparent }
+
+// playTransparent is the whole proxy with the listener that its arguments describe. It writes "ready" and then its records.
+func playTransparent(arguments string) error {
+	cfg := config.Defaults()
+	cfg.Listeners = make([]config.Listener, 1)
+	if err := json.Unmarshal([]byte(arguments), &cfg.Listeners[0]); err != nil {
+		return err
+	}
+	cfg.Complete()
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	s, err := proxy.New(cfg, &writtenRecords{})
+	if err != nil {
+		return err
+	}
+	s.Start()
+	fmt.Println("ready")
+	io.Copy(io.Discard, os.Stdin)
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.Stop(now)
+	return nil
+}
+
+// writtenRecords is a log on standard output.
+type writtenRecords struct{ mu sync.Mutex }
+
+func (w *writtenRecords) Connection(c *record.Connection) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	os.Stdout.Write(append(bytes.TrimSpace(record.Append(nil, c)), '\n'))
+}
+func (w *writtenRecords) Started(*record.Connection) {}
+func (w *writtenRecords) Notice(record.Notice)       {}
+
+// placed is a lab where the client's connections to the server's ports 80 to 89 go through the proxy on one of the hosts.
+type placed struct {
+	*lab.Net
+	t       *testing.T
+	place   rules.Placement
+	mode    rules.Mode
+	source  rules.Source
+	stop    io.Closer // closed, it ends the proxy
+	records *bufio.Reader
+}
+
+// host is where the proxy stands.
+func (r *placed) host() *lab.Host {
+	return map[rules.Placement]*lab.Host{rules.Router: r.Router, rules.Server: r.Server, rules.Client: r.Client}[r.place]
+}
+
+// own says whether an address is the one from which the proxy's host reaches the server.
+func (r *placed) own(a netip.Addr) bool {
+	if r.place == rules.Router {
+		return a == netip.MustParseAddr("10.77.2.1") || a == netip.MustParseAddr("fd77:2::1")
+	}
+	return a == r.host().Addr4() || a == r.host().Addr6()
+}
+
+// startPlaced starts the proxy. Nothing leads to it before apply.
+func startPlaced(t *testing.T, place rules.Placement, mode rules.Mode, source rules.Source, l config.Listener) *placed {
+	t.Helper()
+	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
+		t.Fatal(err)
+	} else if skip != "" {
+		t.Skip(skip)
+	}
+	n, err := lab.New(lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Errorf("closing the lab: %v", err)
+		}
+	})
+	l.Name, l.Mode, l.Source, l.Address = "all", config.Mode(mode), config.SourceAddr(source), ":15001"
+	text, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := program("transparent " + string(text))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &placed{Net: n, t: t, place: place, mode: mode, source: source, stop: in, records: bufio.NewReader(out)}
+	if err := r.host().Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	stuck := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
+	t.Cleanup(func() {
+		in.Close()
+		cmd.Wait()
+		if !stuck.Stop() {
+			t.Errorf("the proxy did not end within %v", 2*patience)
+		}
+	})
+	if line, err := r.records.ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the proxy said %q, %v, want ready", line, err)
+	}
+	return r
+}
+
+// apply puts the rules in place that lead to the proxy.
+func (r *placed) apply() {
+	r.t.Helper()
+	plan, err := rules.New(rules.Settings{Placement: r.place, Mark: rules.DefaultMark, Captures: []rules.Capture{
+		{Name: "all", Mode: r.mode, Source: r.source, Port: 15001, Ports: []rules.PortRange{{First: 80, Last: 89}}}}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	state := filepath.Join(r.t.TempDir(), "rules.json")
+	if err := r.host().Do(func() error { return plan.Apply(context.Background(), state) }); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// patience bounds what must happen soon, on a machine that has much else to do.
+const patience = time.Minute
+
+// record is the next one.
+func (r *placed) record() *record.Connection {
+	r.t.Helper()
+	line, err := r.records.ReadBytes('\n')
+	if err != nil {
+		r.t.Fatalf("no record came: %v", err)
+	}
+	c, err := record.Parse(line)
+	if err != nil {
+		r.t.Fatalf("%v: %s", err, line)
+	}
+	return c
+}
+
+func (r *placed) server(version int, port uint16) netip.AddrPort {
+	if version == 4 {
+		return netip.AddrPortFrom(r.Server.Addr4(), port)
+	}
+	return netip.AddrPortFrom(r.Server.Addr6(), port)
+}
+
+func (r *placed) serve(port uint16, steps ...lab.Step) *lab.Peer {
+	r.t.Helper()
+	ln, err := r.Server.Listen("tcp", fmt.Sprintf(":%d", port))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	peer := lab.Serve(ln, lab.Script{Sends: 1, Expects: 2, Steps: steps})
+	r.t.Cleanup(peer.Stop)
+	return peer
+}
+
+func (r *placed) run(ctx context.Context, to netip.AddrPort, steps ...lab.Step) (lab.Outcome, error) {
+	conn, err := r.Client.Dial(ctx, "tcp", to)
+	if err != nil {
+		return lab.Outcome{}, err
+	}
+	return lab.Run(ctx, conn, lab.Script{Sends: 2, Expects: 1, Steps: steps}), nil
+}
+
+// wantEnds compares a record's addresses with what client and server saw of each other.
+func (r *placed) wantEnds(c *record.Connection, to, client, seen netip.AddrPort) {
+	r.t.Helper()
+	if c.Destination != to || c.Upstream.Remote != to || c.Upstream.Local != seen {
+		r.t.Errorf("the record has %v, and upstream %v, want %v from %v", c.Destination, c.Upstream, to, seen)
+	}
+	if c.Downstream.Remote.Addr() != client.Addr() || r.mode == rules.TProxy && c.Downstream.Remote != client {
+		r.t.Errorf("the record has client %v, want %v", c.Downstream.Remote, client)
+	}
+	switch {
+	case r.source == rules.SourceClient && seen != client:
+		r.t.Errorf("the server saw %v, want the client's own %v", seen, client)
+	case r.source == rules.SourceClientIP && seen.Addr() != client.Addr():
+		r.t.Errorf("the server saw %v, want the client's address %v", seen, client.Addr())
+	case r.source == rules.SourceOwn && !r.own(seen.Addr()):
+		r.t.Errorf("the server saw %v, want the proxy's host, %v", seen, r.host())
+	}
+}
