@@ -31,6 +31,7 @@ func (s *Server) tell(all []relay.Ended) {
 		s.log.Notice(record.Notice{Level: record.Error, Code: record.StoriesLost, Count: lost - s.lost,
 			Message: fmt.Sprintf("%d connections ended faster than they could be explained and have no record", lost-s.lost)})
 		s.lost = lost
+		clear(s.started) // whose ends are among the lost is not known, and they must not pile up
 	}
 }
 
