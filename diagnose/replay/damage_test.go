@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 )
+
+var thorough = flag.Bool("thorough", false, "damage public captures in many more places; takes a minute")
 
 // A capture that is cut or spoilt anywhere ends in an error that says where, or reads on; it never panics, and a cut one keeps every
 // frame before the cut.
@@ -28,6 +31,10 @@ func TestDamage(t *testing.T) {
 		t.Run(name, func(t *testing.T) { damage(t, file, 1, 500) })
 	}
 	t.Run("public captures", func(t *testing.T) {
+		step, flips := 19937, 4
+		if *thorough {
+			step, flips = 100, 200
+		}
 		files, err := filepath.Glob(filepath.Join(publicCaptures, "*.pcap*"))
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +47,7 @@ func TestDamage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			damage(t, file[:min(len(file), 64<<10)], 19937, 4)
+			damage(t, file[:min(len(file), 64<<10)], step, flips)
 		}
 	})
 }
