@@ -51,7 +51,7 @@ type Evidence struct {
 }
 
 // Observation is one thing seen. Two observations with equal At were found together: nothing says
-// which came first.
+// which came first, but for packets of a capture, which their frames put in order.
 type Observation struct {
 	At   time.Duration // since the connection was accepted
 	Leg  Leg

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var thorough = flag.Bool("thorough", false, "damage public captures in many more places; takes a minute")
+var thorough = flag.Bool("thorough", false, "damage public captures in many more places; takes some 15 seconds")
 
 // A capture that is cut or spoilt anywhere ends in an error that says where, or reads on; it never panics, and a cut one keeps every
 // frame before the cut.

@@ -12,6 +12,9 @@
 //	}
 //	t.Flush()
 //
+// Connection.Evidence is what the engine takes. With a Selection, Extract reads the capture once more and writes the frames of some
+// connections as pcapng, with comments.
+//
 // It streams: a frame is forgotten when the next one is read, and a connection when it is over, so memory follows the number of
 // connections that live at the same time. It is for files; live packets go to the headers directly (diagnose/header). It says what was
 // there and draws no conclusions: those are the causes' (diagnose/cause).
