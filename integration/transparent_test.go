@@ -251,16 +251,24 @@ type endlessZeros struct{}
 
 func (endlessZeros) Read(b []byte) (int, error) { return len(b), nil }
 
+// dialFrom connects from a port of the client's as soon as its own kernel lets it: until the last FIN of the connection
+// before is acknowledged (LAST_ACK), the port is taken.
 func (r *placed) dialFrom(from, to netip.AddrPort) *net.TCPConn {
 	r.t.Helper()
 	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Timeout: patience}
 	dialer.SetMultipathTCP(false)
 	var conn net.Conn
-	if err := r.Client.Do(func() (err error) {
-		conn, err = dialer.Dial("tcp", to.String())
-		return err
-	}); err != nil {
-		r.t.Fatal(err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		err := r.Client.Do(func() (err error) {
+			conn, err = dialer.Dial("tcp", to.String())
+			return err
+		})
+		if err == nil {
+			break
+		}
+		if taken := errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL); !taken || time.Now().After(deadline) {
+			r.t.Fatal(err)
+		}
 	}
 	conn.SetDeadline(time.Now().Add(patience))
 	return conn.(*net.TCPConn)
