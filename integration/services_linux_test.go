@@ -233,7 +233,7 @@ func masked(t *testing.T, c *record.Connection, varies bool) []byte {
 	}
 	if !varies {
 		kept["event.code"] = event["code"]
-		kept["impact"], kept["phase"] = verdict["impact"], verdict["phase"]
+		kept["impact"] = verdict["impact"] // not the phase: a timer of one second is at the border of two
 		kept["message"] = amounts.ReplaceAllString(addresses.ReplaceAllString(all["message"].(string), "ADDRESS"), "N")
 		kept["confidence"] = verdict["confidence"]
 		kept["events"] = times.ReplaceAllString(fmt.Sprint(why["events"]), "")
