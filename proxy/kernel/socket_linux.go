@@ -87,6 +87,20 @@ func Accept(listener int) (fd int, peer netip.AddrPort, errno Errno) {
 // IP_RECVERR is left off: on an established connection it turns a passing ICMP error into a failed
 // read. IPv4 queues the error of the connect phase without it; IPv6 needs it, see EndConnectPhase.
 func Dial(to netip.AddrPort, opt Options) (fd int, errno Errno) {
+	fd, errno = dialling(to)
+	if errno != 0 {
+		return fd, errno
+	}
+	if opt != (Options{}) {
+		if err := Configure(fd, opt); err != nil {
+			return fd, asErrno(err)
+		}
+	}
+	return fd, connect(fd, to)
+}
+
+// dialling opens a socket for a connection to that address; fd is -1 when there is none.
+func dialling(to netip.AddrPort) (fd int, errno Errno) {
 	r, _, errno := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family(to.Addr())),
 		unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if errno != 0 {
@@ -94,18 +108,17 @@ func Dial(to netip.AddrPort, opt Options) (fd int, errno Errno) {
 	}
 	fd = int(r)
 	setInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
-	if to.Addr().Is6() {
+	if family(to.Addr()) == unix.AF_INET6 {
 		setInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
 	}
-	if opt != (Options{}) {
-		if err := Configure(fd, opt); err != nil {
-			return fd, asErrno(err)
-		}
-	}
+	return fd, 0
+}
+
+func connect(fd int, to netip.AddrPort) Errno {
 	var rsa unix.RawSockaddrAny
 	size := fill(&rsa, to)
-	_, _, errno = unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&rsa)), size)
-	return fd, errno
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&rsa)), size)
+	return errno
 }
 
 // EndConnectPhase takes back what Dial set for the connect phase only.

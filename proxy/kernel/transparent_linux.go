@@ -27,23 +27,16 @@ func DialAs(to netip.AddrPort, as Origin, opt Options) (fd int, errno Errno) {
 	if as == (Origin{}) {
 		return Dial(to, opt)
 	}
-	six := family(to.Addr()) == unix.AF_INET6
-	r, _, errno := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family(to.Addr())),
-		unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	fd, errno = dialling(to)
 	if errno != 0 {
-		return -1, errno
-	}
-	fd = int(r)
-	setInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
-	if six {
-		setInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1) // as in Dial
+		return fd, errno
 	}
 	if as.Mark != 0 {
 		errno = tryInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int32(as.Mark))
 	}
 	var opaque Errno
 	if as.Transparent {
-		if six {
+		if family(to.Addr()) == unix.AF_INET6 {
 			opaque = tryInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, 1)
 		} else {
 			opaque = tryInt(fd, unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1)
@@ -64,10 +57,7 @@ func DialAs(to netip.AddrPort, as Origin, opt Options) (fd int, errno Errno) {
 		Close(fd)
 		return -1, errno
 	}
-	var rsa unix.RawSockaddrAny
-	size := fill(&rsa, to)
-	_, _, errno = unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&rsa)), size)
-	return fd, errno
+	return fd, connect(fd, to)
 }
 
 // MayMark says whether sockets may be marked: EPERM without CAP_NET_ADMIN, or CAP_NET_RAW since kernel 5.17.
