@@ -58,7 +58,7 @@ type Observation struct {
 	What What
 }
 
-// What is one of Socket, Snapshot, Transfer, Packet, Stream, Baseline, ICMP or Action.
+// What is one of Socket, Snapshot, Transfer, Packet, Stream, Baseline, ICMP, Kernel or Action.
 type What interface{ source() Source }
 
 // Source is a way of watching. A verdict that rests on several is stronger than on one.
