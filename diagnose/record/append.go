@@ -111,6 +111,9 @@ func (w *writer) connection(c *Connection, l limits) {
 	whole := c.Evidence != nil && w.tell(c.Evidence.Observations) && l.story && c.describes() && fits(&c.Evidence.Coverage, l.item)
 
 	e := w.head(c.made(), level(v), v.Sentence, &c.By, l)
+	if c.File != "" {
+		e.Str("log.file.path", clip(c.File, maxKeyword-1))
+	}
 	types := connectionEnd
 	if v.Cause == "proxy_refused" || v.Cause == "proxy_limit" {
 		types = connectionDenied
@@ -137,6 +140,8 @@ func (w *writer) connection(c *Connection, l limits) {
 		y.Bool("cut", true)
 	}
 	w.verdict(y, v, l)
+	w.earlier(y, c.Earlier, l)
+	w.capture(y, c.Capture)
 	w.leg(y, "downstream", &c.Downstream, &told.legs[evidence.Downstream])
 	w.leg(y, "upstream", &c.Upstream, &told.legs[evidence.Upstream])
 	if c.Evidence != nil {
@@ -238,7 +243,9 @@ func (w *writer) ends(e *zerolog.Event, c *Connection, told *[3]legSummary) {
 }
 
 func (w *writer) place(y *zerolog.Event, c *Connection, l limits) {
-	y.Str("listener", clip(c.Listener, l.item))
+	if c.Listener != "" {
+		y.Str("listener", clip(c.Listener, l.item))
+	}
 	if c.Target != "" {
 		y.Str("target", clip(c.Target, l.item))
 	}

@@ -142,7 +142,7 @@ func typeFault(f *Field, text string) error {
 			return fmt.Errorf("want a time of fixed width: %w", err)
 		}
 	case Long:
-		if n, err := json.Number(text).Int64(); err != nil || n > maxInteger || n < 0 {
+		if n, err := json.Number(text).Int64(); err != nil || n > maxInteger || n < 0 && !f.Signed {
 			return fmt.Errorf("want an integer that all readers take")
 		}
 	case IP:
@@ -185,7 +185,7 @@ func TestRecords(t *testing.T) {
 	}
 	cut := anExample()
 	cut.Evidence.Client = netip.AddrPort{} // not the legs' evidence
-	for _, c := range []*Connection{anExample(), harmless(), refused(), cut} {
+	for _, c := range []*Connection{anExample(), harmless(), refused(), cut, captured()} {
 		add(Append(nil, c), InEnd)
 	}
 	add(AppendStart(nil, anExample()), InStart)

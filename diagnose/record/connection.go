@@ -14,7 +14,8 @@ type Connection struct {
 	By       Identity
 	ID       string // unique, see NewID
 	Sequence uint64 // number of the connection since the program started, from 1
-	Listener string // its name
+	Listener string // its name; empty: it was not ours
+	File     string // the capture it was found in, as named on the command line; empty: none
 	Target   string // the upstream as configured; empty where the client's own aim is dialled
 	Start    time.Time
 	Duration time.Duration // from Start to the end
@@ -25,6 +26,8 @@ type Connection struct {
 	// Evidence has the legs' addresses as its own. Parse leaves it nil when the record could not carry it.
 	Evidence *evidence.Evidence
 	Verdict  diagnose.Verdict
+	Earlier  *Earlier // the verdict before this one, where another; nil: there is none
+	Capture  *Capture // of a connection with a RST in a capture file; else nil
 }
 
 // Leg is the two ends of one leg; invalid where there was none.

@@ -86,6 +86,21 @@ func refused() *Connection {
 	}
 }
 
+// captured is from a capture file, and had been explained before.
+func captured() *Connection {
+	ttl, seq := -7, int32(-60)
+	return &Connection{
+		By: Identity{Version: "1.2.3"}, ID: "01JDF5Z0KT8V5Q2M7C9XGZ4R3H", Sequence: 3, File: "edge.pcap", Start: example, Duration: time.Second,
+		Destination: db, Downstream: Leg{Remote: client}, Upstream: Leg{Remote: db},
+		Evidence: &evidence.Evidence{Client: client, Server: db, Observations: []evidence.Observation{},
+			Coverage: evidence.Coverage{Sockets: "not in a packet capture", Packets: evidence.Watched, Witness: "not in a packet capture"}},
+		Verdict: diagnose.Verdict{Action: diagnose.Reset, Side: diagnose.SideUpstream, Origin: cause.Path, Cause: "injected_reset",
+			Confidence: cause.Likely, Impact: diagnose.AnswerCut, Phase: cause.Responding, Sentence: "somebody between made the reset"},
+		Earlier: &Earlier{Cause: "unknown", Confidence: cause.Possible, Version: "1.0.0"},
+		Capture: &Capture{Resetter: "server", Frame: 125, Flags: "RA", FromServer: 2, Stage: "post-data", TTLDelta: &ttl, SeqDelta: &seq},
+	}
+}
+
 func notices() []Notice {
 	by := Identity{Version: "1.2.3", Host: "edge-1"}
 	return []Notice{

@@ -7,6 +7,7 @@ type Field struct {
 	Name    string // with dots between the objects
 	Type    Type
 	Many    bool // an array; none must be asked for, for Loki skips them
+	Signed  bool // may be below zero
 	Unit    string
 	In      Kinds
 	Always  bool // in every record of those kinds
@@ -58,6 +59,7 @@ var Fields = []Field{
 	{Name: "service.name", Type: Keyword, In: InAll, Always: true, Loki: Label, Meaning: "`whyreset`; Loki's label `service_name`"},
 	{Name: "service.version", Type: Keyword, In: InAll, Always: true, Loki: Line, Meaning: "of the whyreset that wrote the record"},
 	{Name: "host.name", Type: Keyword, In: InAll, Loki: Label, Meaning: "of the host it runs on; Loki's label `host`"},
+	{Name: "log.file.path", Type: Keyword, In: InEnd, Loki: Line, Meaning: "the capture file, as it was named to `whyreset explain`"},
 
 	{Name: "event.kind", Type: Keyword, In: InAll, Always: true, Loki: Line, Meaning: "`event`"},
 	{Name: "event.category", Type: Keyword, Many: true, In: InAll, Always: true, Loki: Line, Meaning: "`network`, or `process` for the program's own"},
@@ -107,6 +109,20 @@ var Fields = []Field{
 	{Name: "whyreset.verdict.against", Type: Text, Many: true, In: InEnd, Loki: Line, Meaning: "what speaks against it, likewise"},
 	{Name: "whyreset.verdict.missing", Type: Text, Many: true, In: InEnd, Loki: Line, Meaning: "what would have settled it"},
 	{Name: "whyreset.verdict.alternatives", Type: Keyword, Many: true, In: InEnd, Loki: Line, Meaning: "other causes that it may be instead"},
+
+	{Name: "whyreset.earlier.cause", Type: Keyword, In: InEnd, Loki: Line, Meaning: "what the record said before `whyreset explain` explained it anew; only where that was something else"},
+	{Name: "whyreset.earlier.confidence", Type: Keyword, In: InEnd, Loki: Line, Meaning: "likewise"},
+	{Name: "whyreset.earlier.version", Type: Keyword, In: InEnd, Loki: Line, Meaning: "of the whyreset that said it"},
+
+	{Name: "whyreset.capture.resetter", Type: Keyword, In: InEnd, Loki: Line, Meaning: "of a connection in a capture file that holds a RST: who sent the first, `client` or `server`"},
+	{Name: "whyreset.capture.frame", Type: Long, In: InEnd, Loki: Line, Meaning: "number of that RST in the file, from 1"},
+	{Name: "whyreset.capture.flags", Type: Keyword, In: InEnd, Loki: Line, Meaning: "its flags, a letter each in the order FSRPAUEC"},
+	{Name: "whyreset.capture.rst_from_client", Type: Long, Unit: "RSTs", In: InEnd, Loki: Line, Meaning: "in the whole connection"},
+	{Name: "whyreset.capture.rst_from_server", Type: Long, Unit: "RSTs", In: InEnd, Loki: Line, Meaning: "likewise"},
+	{Name: "whyreset.capture.stage", Type: Keyword, In: InEnd, Loki: Line, Meaning: "how far the connection had got before it: `post-syn`, `post-synack`, `post-handshake`, `post-data`, `post-fin`; `midstream-nodata`, `midstream-data`, `midstream-fin` where the capture has no beginning of the connection; `orphan` where the RST is the first packet"},
+	{Name: "whyreset.capture.ttl_delta", Type: Long, Signed: true, In: InEnd, Loki: Line, Meaning: "its TTL minus that of the last other packet of its direction before it; absent without one"},
+	{Name: "whyreset.capture.seq_delta", Type: Long, Signed: true, Unit: "bytes", In: InEnd, Loki: Line, Meaning: "its sequence number minus the highest end of a segment of its sender before it; absent without one"},
+	{Name: "whyreset.capture.continued", Type: Boolean, In: InEnd, Loki: Line, Meaning: "both sides went on after it, so that it was not believed"},
 
 	{Name: "whyreset.downstream.local", Type: Keyword, In: InEnd | InStart, Loki: Line, Meaning: "our end of the client's leg, IP:PORT"},
 	{Name: "whyreset.downstream.remote", Type: Keyword, In: InEnd | InStart, Loki: Line, Meaning: "the client, IP:PORT"},

@@ -27,6 +27,7 @@ type wire struct {
 	Host struct {
 		Name string `json:"name"`
 	} `json:"host"`
+	File  string `json:"log.file.path"`
 	Event struct {
 		Dataset  string `json:"dataset"`
 		Action   string `json:"action"`
@@ -60,8 +61,10 @@ type wire struct {
 			Missing      []string `json:"missing"`
 			Alternatives []string `json:"alternatives"`
 		} `json:"verdict"`
-		Downstream wireLeg `json:"downstream"`
-		Upstream   wireLeg `json:"upstream"`
+		Earlier    *wireEarlier `json:"earlier"`
+		Capture    *Capture     `json:"capture"`
+		Downstream wireLeg      `json:"downstream"`
+		Upstream   wireLeg      `json:"upstream"`
 		Coverage   struct {
 			Sockets string `json:"sockets"`
 			Packets string `json:"packets"`
@@ -88,7 +91,7 @@ func Parse(line []byte) (*Connection, error) {
 	c := &Connection{
 		By: Identity{Version: w.Service.Version, Host: w.Host.Name},
 		ID: w.Event.ID, Sequence: min(w.Event.Sequence, maxInteger),
-		Listener: w.Whyreset.Listener, Target: w.Whyreset.Target,
+		Listener: w.Whyreset.Listener, Target: w.Whyreset.Target, File: w.File, Capture: w.Whyreset.Capture,
 	}
 	var errs []error
 	note := func(key string, err error) {
@@ -115,6 +118,8 @@ func Parse(line []byte) (*Connection, error) {
 	note("whyreset.downstream", w.Whyreset.Downstream.read(&c.Downstream))
 	note("whyreset.upstream", w.Whyreset.Upstream.read(&c.Upstream))
 	note("whyreset.verdict", w.readVerdict(&c.Verdict))
+	c.Earlier, err = w.Whyreset.Earlier.read()
+	note("whyreset.earlier", err)
 	if !w.Whyreset.Cut {
 		note("evidence", w.readEvidence(c))
 	}
@@ -152,13 +157,18 @@ func (w *wire) readVerdict(v *diagnose.Verdict) error {
 		For: readCites(d.Evidence), Against: readCites(d.Against),
 		Missing: d.Missing, Alternatives: d.Alternatives,
 	}
+	var err error
+	v.Confidence, err = readStrength(d.Confidence)
+	return err
+}
+
+func readStrength(word string) (cause.Strength, error) {
 	for _, s := range []cause.Strength{cause.Possible, cause.Likely, cause.Conclusive} {
-		if s.String() == d.Confidence {
-			v.Confidence = s
-			return nil
+		if s.String() == word {
+			return s, nil
 		}
 	}
-	return fmt.Errorf("confidence is %q, want possible, likely or conclusive", d.Confidence)
+	return cause.Silent, fmt.Errorf("confidence is %q, want possible, likely or conclusive", word)
 }
 
 func splitLines(s string) []string {

@@ -6,6 +6,7 @@ import (
 
 	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/header"
+	"whyreset/diagnose/record"
 )
 
 // flow is a connection while it is read. Its halves stand in the order of appearance; who of them is the client is settled at the end,
@@ -44,7 +45,7 @@ type reset struct {
 	by            int8
 	frame         int
 	flags         header.Flags
-	stage         Stage
+	stage         string
 	ttlDelta      *int
 	seqDelta      *int32
 	since         [2]bool // each half sent something other than RST afterwards
@@ -158,7 +159,7 @@ func (f *flow) resetBy(by int8, p *Packet) *reset {
 	return r
 }
 
-func (f *flow) stage() Stage {
+func (f *flow) stage() string {
 	fin := f.half[0].fin || f.half[1].fin
 	data := f.half[0].bytes+f.half[1].bytes > 0
 	if f.opener < 0 && f.acceptor < 0 {
@@ -250,7 +251,7 @@ func (f *flow) connection() *Connection {
 		out.ICMP = append(out.ICMP, e.ICMP)
 	}
 	if r := f.reset; r != nil {
-		out.Reset = &Reset{
+		out.Reset = &record.Capture{
 			Resetter: side(r.by).String(), Frame: r.frame, Flags: r.flags.String(), FromClient: c.resets, FromServer: s.resets, Stage: r.stage,
 			TTLDelta: r.ttlDelta, SeqDelta: r.seqDelta, Continued: r.since[0] && r.since[1] && (r.data || r.sinceOpenings),
 		}

@@ -31,7 +31,7 @@ func TestReference(t *testing.T) {
 		{"flags", "rst_flags", func(c *Connection) string { return c.Reset.Flags }},
 		{"rst_from_client", "n_rst_c", func(c *Connection) string { return strconv.Itoa(c.Reset.FromClient) }},
 		{"rst_from_server", "n_rst_s", func(c *Connection) string { return strconv.Itoa(c.Reset.FromServer) }},
-		{"stage", "phase", func(c *Connection) string { return string(c.Reset.Stage) }},
+		{"stage", "phase", func(c *Connection) string { return c.Reset.Stage }},
 		{"ttl_delta", "ttl_delta_last", func(c *Connection) string { return optional(c.Reset.TTLDelta) }},
 		{"seq_delta", "seq_vs_snd_nxt", func(c *Connection) string { return optional(c.Reset.SeqDelta) }},
 		{"continued", "conn_continued", func(c *Connection) string { return bit(c.Reset.Continued) }},

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"whyreset/diagnose/header"
+	"whyreset/diagnose/record"
 )
 
 // segment is a line of a script: who sends it (c from port 40000 to 443, s back, or "ip:port>ip:port"), flags, sequence number,
@@ -67,77 +68,77 @@ func TestReset(t *testing.T) {
 	delta := func(ttl int, seq int32) (*int, *int32) { return &ttl, &seq }
 	for name, c := range map[string]struct {
 		script   []string
-		want     Reset
+		want     record.Capture
 		ttl, seq int
 		first    bool // the RST is its sender's first packet: there is nothing to compare with
 	}{
 		"closed port": {
 			script: []string{"c S 100 0 0 64", "s RA 0 101 0 57"}, first: true,
-			want: Reset{Resetter: "server", Frame: 2, Flags: "RA", FromServer: 1, Stage: PostSYN},
+			want: record.Capture{Resetter: "server", Frame: 2, Flags: "RA", FromServer: 1, Stage: PostSYN},
 		},
 		"SYN-ACK refused": {
 			script: []string{"c S 100 0 0 64", "s SA 500 101 0 57", "c R 101 0 0 63"}, ttl: -1,
-			want: Reset{Resetter: "client", Frame: 3, Flags: "R", FromClient: 1, Stage: PostSYNACK},
+			want: record.Capture{Resetter: "client", Frame: 3, Flags: "R", FromClient: 1, Stage: PostSYNACK},
 		},
 		"after the handshake": {
 			script: opened("s R 501 0 0 57"),
-			want:   Reset{Resetter: "server", Frame: 4, Flags: "R", FromServer: 1, Stage: PostHandshake},
+			want:   record.Capture{Resetter: "server", Frame: 4, Flags: "R", FromServer: 1, Stage: PostHandshake},
 		},
 		"data, forged from nearer with a jump": {
 			script: opened("c PA 101 501 50 64", "s RA 2000 151 0 62", "s A 501 151 0 57", "s PA 501 151 9 57", "c A 151 510 0 64"), ttl: 5, seq: 1499,
-			want: Reset{Resetter: "server", Frame: 5, Flags: "RA", FromServer: 1, Stage: PostData, Continued: true},
+			want: record.Capture{Resetter: "server", Frame: 5, Flags: "RA", FromServer: 1, Stage: PostData, Continued: true},
 		},
 		"one side goes on": {
 			script: opened("c PA 101 501 50 64", "s RA 501 151 0 57", "c A 151 501 0 64", "c RA 151 501 0 64"),
-			want:   Reset{Resetter: "server", Frame: 5, Flags: "RA", FromClient: 1, FromServer: 1, Stage: PostData},
+			want:   record.Capture{Resetter: "server", Frame: 5, Flags: "RA", FromClient: 1, FromServer: 1, Stage: PostData},
 		},
 		"after FIN, one short": {
 			script: opened("s FA 501 101 10 57", "c A 101 512 0 64", "s R 511 0 0 57"), seq: -1,
-			want: Reset{Resetter: "server", Frame: 6, Flags: "R", FromServer: 1, Stage: PostFIN},
+			want: record.Capture{Resetter: "server", Frame: 6, Flags: "R", FromServer: 1, Stage: PostFIN},
 		},
 		"a keepalive probe raises nothing": {
 			script: opened("s A 500 101 1 57", "s R 501 0 0 57"),
-			want:   Reset{Resetter: "server", Frame: 5, Flags: "R", FromServer: 1, Stage: PostData},
+			want:   record.Capture{Resetter: "server", Frame: 5, Flags: "R", FromServer: 1, Stage: PostData},
 		},
 		"sequence numbers wrap": {
 			script: []string{"c S 4294967290 0 0 64", "s SA 500 4294967291 0 57", "c A 4294967291 501 10 64", "c R 5 0 0 64"},
-			want:   Reset{Resetter: "client", Frame: 4, Flags: "R", FromClient: 1, Stage: PostData},
+			want:   record.Capture{Resetter: "client", Frame: 4, Flags: "R", FromClient: 1, Stage: PostData},
 		},
 		"orphan of a high port": {
 			script: []string{"c R 5 0 0 64"}, first: true,
-			want: Reset{Resetter: "client", Frame: 1, Flags: "R", FromClient: 1, Stage: Orphan},
+			want: record.Capture{Resetter: "client", Frame: 1, Flags: "R", FromClient: 1, Stage: Orphan},
 		},
 		"orphan between equal ports": {
 			script: []string{"192.0.2.1:50000>192.0.2.2:40000 R 5 0 0 64"}, first: true,
-			want: Reset{Resetter: "server", Frame: 1, Flags: "R", FromServer: 1, Stage: Orphan},
+			want: record.Capture{Resetter: "server", Frame: 1, Flags: "R", FromServer: 1, Stage: Orphan},
 		},
 		"midstream": {
 			script: []string{"s A 501 101 0 57", "c R 101 0 0 64"}, first: true,
-			want: Reset{Resetter: "client", Frame: 2, Flags: "R", FromClient: 1, Stage: MidstreamNoData},
+			want: record.Capture{Resetter: "client", Frame: 2, Flags: "R", FromClient: 1, Stage: MidstreamNoData},
 		},
 		"midstream with data": {
 			script: []string{"s A 501 101 9 57", "s R 510 0 0 57"},
-			want:   Reset{Resetter: "server", Frame: 2, Flags: "R", FromServer: 1, Stage: MidstreamData},
+			want:   record.Capture{Resetter: "server", Frame: 2, Flags: "R", FromServer: 1, Stage: MidstreamData},
 		},
 		"midstream with FIN": {
 			script: []string{"c FA 101 501 9 64", "s R 510 0 0 57"}, first: true,
-			want: Reset{Resetter: "server", Frame: 2, Flags: "R", FromServer: 1, Stage: MidstreamFIN},
+			want: record.Capture{Resetter: "server", Frame: 2, Flags: "R", FromServer: 1, Stage: MidstreamFIN},
 		},
 		"SYN-ACK only": {
 			script: []string{"192.0.2.1:443>192.0.2.2:80 SA 5 9 0 64", "192.0.2.2:80>192.0.2.1:443 R 9 0 0 64"}, first: true,
-			want: Reset{Resetter: "client", Frame: 2, Flags: "R", FromClient: 1, Stage: PostSYNACK},
+			want: record.Capture{Resetter: "client", Frame: 2, Flags: "R", FromClient: 1, Stage: PostSYNACK},
 		},
 		"both open at once": {
 			script: []string{"c S 100 0 0 64", "s S 500 0 0 57", "c SA 100 501 0 64", "s A 501 101 0 57", "c R 101 0 0 64"},
-			want:   Reset{Resetter: "client", Frame: 5, Flags: "R", FromClient: 1, Stage: PostHandshake},
+			want:   record.Capture{Resetter: "client", Frame: 5, Flags: "R", FromClient: 1, Stage: PostHandshake},
 		},
 		"SYN seen after the SYN-ACK": {
 			script: []string{"s SA 500 101 0 57", "c S 100 0 0 64", "s R 501 0 0 57"},
-			want:   Reset{Resetter: "server", Frame: 3, Flags: "R", FromServer: 1, Stage: PostSYNACK},
+			want:   record.Capture{Resetter: "server", Frame: 3, Flags: "R", FromServer: 1, Stage: PostSYNACK},
 		},
 		"SYN again": {
 			script: []string{"c S 100 0 0 64", "s RA 0 101 0 57", "c S 100 0 0 64", "s RA 0 101 0 57"}, first: true,
-			want: Reset{Resetter: "server", Frame: 2, Flags: "RA", FromServer: 2, Stage: PostSYN},
+			want: record.Capture{Resetter: "server", Frame: 2, Flags: "RA", FromServer: 2, Stage: PostSYN},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
