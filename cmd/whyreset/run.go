@@ -78,6 +78,7 @@ func serve(cmd *cobra.Command, cfg *config.Config, only telemetry.Only) error {
 		closeLog()
 		return err
 	}
+	server.Confine()
 	server.Start()
 	for sig := range signals {
 		if sig != syscall.SIGHUP {

@@ -36,6 +36,7 @@ type Dropped struct {
 type Code string
 
 const (
+	Privileges      Code = "privileges"
 	Started         Code = "started"
 	Stopping        Code = "stopping"
 	Stopped         Code = "stopped"
@@ -54,6 +55,7 @@ var Codes = []struct {
 	Code    Code
 	Meaning string
 }{
+	{Privileges, "the capabilities that the process keeps, all others being given up; or why they are not"},
 	{Started, "the proxy listens"},
 	{Stopping, "the proxy takes no new connections; `whyreset.count` are left"},
 	{Stopped, "the proxy is about to exit; `whyreset.count` connections were reset by it"},
