@@ -22,6 +22,7 @@ import (
 	"whyreset/diagnose/record"
 	"whyreset/proxy/kernel"
 	"whyreset/proxy/relay"
+	"whyreset/proxy/watch"
 )
 
 // Log takes the records. No method may block: bytes flow on whatever becomes of the records.
@@ -37,6 +38,9 @@ type Server struct {
 	relay     *relay.Relay
 	names     *net.Resolver
 	listeners []*listener
+	sources   watch.Sources
+	finals    *finals
+	rewritten map[string]bool // listeners whose clients' packets bear another destination than the socket, by name
 
 	mu     sync.Mutex
 	config *config.Config // as it is in force
@@ -51,7 +55,8 @@ type Server struct {
 
 // New opens the listeners; nothing is accepted before Start. The error names the listener and its address.
 func New(cfg *config.Config, log Log) (*Server, error) {
-	s := &Server{log: log, names: net.DefaultResolver, config: cfg, started: map[uint64]started{}}
+	s := &Server{log: log, names: net.DefaultResolver, config: cfg, started: map[uint64]started{}, finals: newFinals(), rewritten: map[string]bool{}}
+	s.sources = watch.Sources{Packets: watch.Absent(notBuilt), Witness: watch.Absent(notBuilt)}
 	r, err := relay.New(relay.Options{
 		Socket:   socketOptions(cfg.Timeouts),
 		Timeouts: relayTimeouts(cfg.Timeouts),
@@ -66,6 +71,7 @@ func New(cfg *config.Config, log Log) (*Server, error) {
 	}
 	s.relay = r
 	for _, l := range cfg.Listeners {
+		s.rewritten[l.Name] = l.Mode == config.ModeRedirect
 		if err := s.listen(l); err != nil {
 			r.Close()
 			return nil, err
@@ -81,6 +87,9 @@ func socketOptions(t config.Timeouts) kernel.Options {
 func relayTimeouts(t config.Timeouts) relay.Timeouts {
 	return relay.Timeouts{Connect: t.Connect, Idle: t.Idle, Flush: t.Flush}
 }
+
+// notBuilt is why a source of evidence is not watched.
+const notBuilt = "not built in this version"
 
 // Addresses are those on which the listeners really listen, by name.
 func (s *Server) Addresses() map[string]netip.AddrPort {
@@ -107,6 +116,7 @@ func (s *Server) Start() {
 		s.running.Go(func() { s.resolve(ctx, l, first.Done) })
 	}
 	s.running.Go(func() { s.refreshPolicies(ctx) })
+	s.running.Go(func() { s.conclude(ctx) })
 	done := make(chan struct{})
 	go func() { first.Wait(); close(done) }()
 	select {
@@ -133,6 +143,8 @@ func (s *Server) Stop(ctx context.Context) {
 	s.stop()
 	s.relay.Close()
 	s.running.Wait()
+	s.flush()
+	s.sources.Close()
 	s.log.Notice(record.Notice{Level: record.Info, Code: record.Stopped, Count: uint64(cut),
 		Message: fmt.Sprintf("stopped; connections reset: %d", cut)})
 }

@@ -7,24 +7,23 @@ import (
 	"whyreset/diagnose"
 	"whyreset/diagnose/record"
 	"whyreset/proxy/relay"
+	"whyreset/proxy/watch"
 )
 
-// tell explains and records connections that ended. It runs on the relay's reporter.
+// tell explains connections that ended, and records them as soon as their verdict is final. It runs on the relay's reporter.
 func (s *Server) tell(all []relay.Ended) {
 	for i := range all {
 		e := &all[i]
 		ev := e.Evidence()
-		ev.Coverage.Packets, ev.Coverage.Witness = notBuilt, notBuilt
 		known, ok := s.started[e.Number]
 		if !ok {
 			known = started{id: record.NewID(e.Start), at: e.Start}
 		}
 		delete(s.started, e.Number)
-		s.log.Connection(&record.Connection{
+		s.judge(e, &record.Connection{
 			ID: known.id, Sequence: e.Number, Listener: e.Listener, Target: e.Target,
 			Start: known.at, Duration: e.Duration, Destination: e.Upstream.Remote,
-			Downstream: record.Leg(e.Downstream), Upstream: record.Leg(e.Upstream),
-			Evidence: ev, Verdict: diagnose.Diagnose(ev),
+			Downstream: record.Leg(e.Downstream), Upstream: record.Leg(e.Upstream), Evidence: ev,
 		})
 	}
 	if lost := s.relay.Dropped(); lost > s.lost {
@@ -34,6 +33,30 @@ func (s *Server) tell(all []relay.Ended) {
 		clear(s.started) // whose ends are among the lost is not known, and they must not pile up
 	}
 }
+
+// judge records the connection, at once if its verdict is final by the sockets alone.
+func (s *Server) judge(e *relay.Ended, c *record.Connection) {
+	s.sources.Without(c.Evidence, notNeeded)
+	c.Verdict = diagnose.Diagnose(c.Evidence)
+	if settled(&c.Verdict) || !s.sources.Active() {
+		s.log.Connection(c)
+		return
+	}
+	p := provisional{due: time.Now().Add(patience(c.Evidence)), Connection: c, watched: watch.Connection{
+		Accepted: e.Start, Ended: e.Start.Add(e.Duration),
+		Down: watch.Leg{Own: e.Downstream.Local, Far: e.Downstream.Remote},
+		Up:   watch.Leg{Own: e.Upstream.Local, Far: e.Upstream.Remote},
+	}}
+	if s.rewritten[e.Listener] {
+		p.watched.Meant = e.Upstream.Remote
+	}
+	if over, full := s.finals.add(p); full {
+		s.final(&over)
+	}
+}
+
+// notNeeded is why sources were not asked about a connection: the sockets alone have settled how it ended, and that it did no harm.
+const notNeeded = "not needed"
 
 // started is what the record of the end must repeat from that of the start.
 type started struct {
@@ -53,9 +76,6 @@ func (s *Server) tellStarted(all []relay.Started) {
 		})
 	}
 }
-
-// notBuilt is why a source of evidence is not watched.
-const notBuilt = "not built in this version"
 
 // notice records trouble of the relay's own, and its end.
 func (s *Server) notice(n relay.Notice) {
