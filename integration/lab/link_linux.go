@@ -18,46 +18,57 @@ const firstIndex = 11
 // linkPatience bounds the wait for links to come up, which takes a few milliseconds.
 const linkPatience = 10 * time.Second
 
-// wire turns three empty namespaces into the network.
+// wire turns empty namespaces into the network.
 func wire(n *Net, o Options) error {
-	for _, h := range n.hosts() {
+	for _, h := range n.row {
 		if err := h.Do(h.parameters); err != nil {
 			return err
 		}
 	}
-	err := n.Router.Do(func() error {
-		for i, far := range []*Host{n.Client, n.Server} {
-			name, ns := far.ports[0].name, far.ns
-			if far == n.Server && n.delay != nil {
-				name, ns = delayPorts[0], n.delay.ns
-			}
-			if err := cable(n.Router.ports[i].name, firstIndex+i, name, ns, o.MTU); err != nil {
-				return unavailable("a veth pair between router and "+far.name, err)
-			}
-		}
-		return nil
-	})
-	if err == nil && n.delay != nil {
-		err = n.delay.ns.do(func() error {
-			return cable(delayPorts[1], firstIndex, n.Server.ports[0].name, n.Server.ns, o.MTU)
-		})
-		if err == nil {
-			err = n.delay.open()
+	for i, next := range n.row[1:] {
+		if err := n.plug(n.row[i], next, firstIndex+i, o.MTU); err != nil {
+			return err
 		}
 	}
-	if err != nil {
-		return err
+	if n.delay != nil {
+		if err := n.delay.open(); err != nil {
+			return err
+		}
 	}
-	for _, h := range n.hosts() {
+	for _, h := range n.row {
 		if err := h.Do(h.configure); err != nil {
 			return err
 		}
 	}
 	// An interface is up when its other end is, so this is a round of its own.
-	for _, h := range n.hosts() {
+	for _, h := range n.row {
 		if err := h.Do(h.waitUp); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// plug joins the last interface of the one to the first of the next, with the delay behind the router if there is one.
+// index is that of the interface of the host that forwards.
+func (n *Net) plug(one, next *Host, index, mtu int) error {
+	a, b := one.ports[len(one.ports)-1].name, next.ports[0].name
+	join := func(from *namespace, here string, index int, there string, to *namespace) error {
+		return from.do(func() error { return cable(here, index, there, to, mtu) })
+	}
+	var err error
+	switch {
+	case one == n.Client:
+		err = join(next.ns, b, index, a, one.ns)
+	case one == n.Router && n.delay != nil:
+		if err = join(one.ns, a, index, delayPorts[0], n.delay.ns); err == nil {
+			err = join(n.delay.ns, delayPorts[1], firstIndex, b, next.ns)
+		}
+	default:
+		err = join(one.ns, a, index, b, next.ns)
+	}
+	if err != nil {
+		return unavailable("a veth pair between "+one.name+" and "+next.name, err)
 	}
 	return nil
 }
@@ -133,12 +144,19 @@ func (p port) configure() error {
 			return fmt.Errorf("address %v: %w", a, err)
 		}
 	}
-	for _, via := range []netip.Addr{p.via4, p.via6} {
-		if !via.IsValid() {
+	for _, r := range []struct {
+		via  netip.Addr
+		only netip.Prefix
+	}{{p.via4, p.only4}, {p.via6, p.only6}} {
+		if !r.via.IsValid() {
 			continue
 		}
-		if err := netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: via.AsSlice()}); err != nil {
-			return fmt.Errorf("default route by %v: %w", via, err)
+		route := netlink.Route{LinkIndex: link.Attrs().Index, Gw: r.via.AsSlice()}
+		if r.only.IsValid() {
+			route.Dst = ipNet(r.only)
+		}
+		if err := netlink.RouteReplace(&route); err != nil {
+			return fmt.Errorf("route by %v: %w", r.via, err)
 		}
 	}
 	return nil

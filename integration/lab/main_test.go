@@ -25,12 +25,17 @@ func TestMain(m *testing.M) {
 // newNet returns a lab for this test, or skips it.
 func newNet(t *testing.T, features ...lab.Feature) *lab.Net {
 	t.Helper()
+	return newNetWith(t, lab.Options{}, features...)
+}
+
+func newNetWith(t *testing.T, o lab.Options, features ...lab.Feature) *lab.Net {
+	t.Helper()
 	if skip, err := lab.Need(append(features, lab.Netns)...); err != nil {
 		t.Fatal(err)
 	} else if skip != "" {
 		t.Skip(skip)
 	}
-	n, err := lab.New(lab.Options{})
+	n, err := lab.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,19 +47,24 @@ func reach(ctx context.Context, from *lab.Host, to netip.AddrPort) error {
 
 func TestHostsReachEachOther(t *testing.T) {
 	t.Parallel()
-	n := newNet(t)
-	hosts := []*lab.Host{n.Client, n.Router, n.Server}
-	for _, h := range hosts {
-		serve(t, h, 80)
-	}
-	for _, from := range hosts {
-		for _, to := range hosts {
-			for family, addr := range families(to) {
-				t.Run(fmt.Sprintf("%v to %v by %s", from, to, family), func(t *testing.T) {
-					if err := reach(withTimeout(t), from, netip.AddrPortFrom(addr, 80)); err != nil {
-						t.Fatal(err)
-					}
-				})
+	for _, o := range []lab.Options{{}, {Gateway: lab.BesideClient}, {Gateway: lab.BesideServer}, {Gateway: lab.BesideServer, Delay: time.Millisecond}} {
+		n := newNetWith(t, o)
+		hosts := []*lab.Host{n.Client, n.Router, n.Server}
+		if n.Gateway != nil {
+			hosts = append(hosts, n.Gateway)
+		}
+		for _, h := range hosts {
+			serve(t, h, 80)
+		}
+		for _, from := range hosts {
+			for _, to := range hosts {
+				for family, addr := range families(to) {
+					t.Run(fmt.Sprintf("%+v %v to %v by %s", o, from, to, family), func(t *testing.T) {
+						if err := reach(withTimeout(t), from, netip.AddrPortFrom(addr, 80)); err != nil {
+							t.Fatal(err)
+						}
+					})
+				}
 			}
 		}
 	}

@@ -59,7 +59,14 @@ func newEnv(s Scenario, p Place, program Program, direct bool) (*Env, error) {
 		return e, nil
 	}
 	var err error
-	if e.Net, err = lab.New(lab.Options{Delay: s.Delay}); err != nil {
+	o := lab.Options{Delay: s.Delay}
+	switch {
+	case p.Transparent && s.NearServer:
+		o.Gateway = lab.BesideServer
+	case p.Transparent:
+		o.Gateway = lab.BesideClient
+	}
+	if e.Net, err = lab.New(o); err != nil {
 		return nil, err
 	}
 	e.client, e.server = e.Net.Client, e.Net.Server
@@ -69,7 +76,10 @@ func newEnv(s Scenario, p Place, program Program, direct bool) (*Env, error) {
 
 // Proxy is the host of the lab where the proxy runs.
 func (e *Env) Proxy() *lab.Host {
-	if e.scenario.NearServer {
+	switch {
+	case e.Place.Transparent:
+		return e.Net.Gateway
+	case e.scenario.NearServer:
 		return e.Net.Server
 	}
 	return e.Net.Client
@@ -116,6 +126,9 @@ func (e *Env) Through(upstream netip.AddrPort) (netip.AddrPort, error) {
 	if e.direct {
 		return upstream, nil
 	}
+	if e.Place.Transparent {
+		return upstream, e.intercept(upstream)
+	}
 	return e.startProxy(netip.AddrPortFrom(e.proxyAddr(), 0), upstream)
 }
 
@@ -139,7 +152,11 @@ func (e *Env) proxyAddr() netip.Addr {
 }
 
 func (e *Env) startProxy(at, upstream netip.AddrPort) (netip.AddrPort, error) {
-	p, err := startProxy(e.proxyHost, e.program, Order{Listen: at, Upstream: upstream, Settings: e.scenario.Proxy})
+	return e.start(Order{Listen: at, Upstream: upstream, Settings: e.scenario.Proxy})
+}
+
+func (e *Env) start(o Order) (netip.AddrPort, error) {
+	p, err := startProxy(e.proxyHost, e.program, o)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}

@@ -12,14 +12,15 @@ import (
 func init() {
 	for _, syn := range []struct {
 		id, what, verdict string
-		family            int
 		shown             []evidence.Source
+		reset             bool // which nf_send_reset routes by its destination: as a client's, out to the client, past our socket
 	}{
-		{"local-icmp-syn", "forbids the connection", "reject with icmpx admin-prohibited", 0, nil},
-		{"local-reset-syn", "refuses the connection as a closed port would", "reject with tcp reset", 0, packets},
+		{"local-icmp-syn", "forbids the connection", "reject with icmpx admin-prohibited", nil, true},
+		{"local-reset-syn", "refuses the connection as a closed port would", "reject with tcp reset", packets, true},
 	} {
 		register(Scenario{
 			ID: syn.id, Cause: "local_firewall", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Shown: syn.shown,
+			OnProxy: true, Forward: syn.reset,
 			Story: "A rule on the proxy's own host " + syn.what + ".",
 			Run: func(ctx context.Context, e *Env) (Outcome, error) {
 				l, err := e.Open()
@@ -36,13 +37,15 @@ func init() {
 	for _, later := range []struct {
 		id, what, verdict string
 		shown             []evidence.Source
+		reset             bool // see above
 	}{
-		{"local-drop", "drops", "drop", nil},
-		{"local-icmp", "rejects by ICMP", "reject with icmpx admin-prohibited", nil},
-		{"local-reset", "rejects by a reset", "reject with tcp reset", packets},
+		{"local-drop", "drops", "drop", nil, false},
+		{"local-icmp", "rejects by ICMP", "reject with icmpx admin-prohibited", nil, false},
+		{"local-reset", "rejects by a reset", "reject with tcp reset", packets, true},
 	} {
 		register(Scenario{
 			ID: later.id, Cause: "local_firewall", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Shown: later.shown,
+			OnProxy: true, Forward: later.reset,
 			Proxy: Settings{User: 300 * time.Millisecond}, Ours: true,
 			Story: "A new rule on the proxy's own host " + later.what + " what the connection sends.",
 			Run: func(ctx context.Context, e *Env) (Outcome, error) {
@@ -58,7 +61,7 @@ func init() {
 		{"input", "what comes in", "tcp sport %d drop"},
 	} {
 		register(Scenario{
-			ID: "local-" + hook.id + "-drop-syn", Cause: "local_firewall", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Shown: packets,
+			ID: "local-" + hook.id + "-drop-syn", Cause: "local_firewall", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Shown: packets, OnProxy: true,
 			Story: "A rule on the proxy's own host drops " + hook.what + " while it connects, until the kernel gives up.",
 			Run: func(ctx context.Context, e *Env) (Outcome, error) {
 				l, err := e.Open()
@@ -76,7 +79,7 @@ func init() {
 		})
 	}
 	register(Scenario{
-		ID: "local-input-drop", Cause: "local_firewall", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Shown: packets,
+		ID: "local-input-drop", Cause: "local_firewall", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Shown: packets, OnProxy: true,
 		Story: "A new rule on the proxy's own host drops what the server sends, until the kernel gives up.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
 			if err := e.Proxy().Sysctl("net.ipv4.tcp_retries2", "1"); err != nil {
@@ -88,7 +91,7 @@ func init() {
 		},
 	})
 	register(Scenario{
-		ID: "local-input-drop-idle", Cause: "local_firewall", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Shown: packets, Ours: true,
+		ID: "local-input-drop-idle", Cause: "local_firewall", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Shown: packets, OnProxy: true, Ours: true,
 		Story: "A new rule on the proxy's own host drops what the server sends while nobody speaks; the proxy's keepalive finds out.",
 		Proxy: Settings{KeepAlive: time.Second, User: 100 * time.Millisecond},
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {

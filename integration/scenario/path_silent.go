@@ -11,9 +11,9 @@ import (
 func init() {
 	register(Scenario{
 		ID: "drop-later", Cause: "path_silent", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT},
-		Story: "A firewall between is given a new rule, and drops every packet of the connection until the kernel gives up.",
+		Story: "A firewall between is given a new rule, and drops every packet of the connection until the kernel gives up.", OnProxy: true,
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			if err := e.Net.Client.Sysctl("net.ipv4.tcp_retries2", "1"); err != nil {
+			if err := e.Proxy().Sysctl("net.ipv4.tcp_retries2", "1"); err != nil {
 				return Outcome{}, err
 			}
 			return e.talkThen(ctx, 0, dropUpstream(e))
@@ -29,9 +29,9 @@ func init() {
 	})
 	register(Scenario{
 		ID: "drop-answer", Cause: "path_silent", Side: diagnose.SideDownstream, Needs: []lab.Feature{lab.NFT}, NearServer: true,
-		Story: "A firewall between client and proxy is given a new rule, and drops every packet of the connection until the kernel gives up.",
+		Story: "A firewall between client and proxy is given a new rule, and drops every packet of the connection until the kernel gives up.", OnProxy: true,
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			if err := e.Net.Server.Sysctl("net.ipv4.tcp_retries2", "1"); err != nil {
+			if err := e.Proxy().Sysctl("net.ipv4.tcp_retries2", "1"); err != nil {
 				return Outcome{}, err
 			}
 			return e.answerThen(ctx, 0, func(l *Line) error {

@@ -27,7 +27,12 @@ type Order struct {
 	Listen   netip.AddrPort // port 0: any
 	Upstream netip.AddrPort // invalid: a name without addresses
 	Settings Settings
+
+	Transparent bool // take what is meant for others (tproxy), and go on as the client; there is no Upstream
 }
+
+// proxyName is the listener's.
+const proxyName = "scenario"
 
 // noName cannot be the name of a host, so nobody is asked for its address.
 const noName = "two..dots"
@@ -39,7 +44,10 @@ func (o Order) Config() *config.Config {
 	if !o.Upstream.IsValid() {
 		upstream = noName + ":80"
 	}
-	c.Listeners = []config.Listener{{Name: "scenario", Address: o.Listen.String(), Upstream: upstream}}
+	c.Listeners = []config.Listener{{Name: proxyName, Address: o.Listen.String(), Upstream: upstream}}
+	if o.Transparent {
+		c.Listeners = []config.Listener{{Name: proxyName, Address: o.Listen.String(), Mode: config.ModeTProxy, Source: config.SourceClient}}
+	}
 	c.Complete()
 	s := o.Settings
 	c.Timeouts = config.Timeouts{Connect: s.Connect, Idle: s.Idle, Flush: s.Flush, StopGrace: s.Grace, Keepalive: s.KeepAlive, User: s.User}

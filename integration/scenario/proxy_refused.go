@@ -9,7 +9,7 @@ import (
 
 func init() {
 	register(Scenario{
-		ID: "loop", Cause: "proxy_refused", Side: diagnose.SideProxy, Ours: true, Last: true,
+		ID: "loop", Cause: "proxy_refused", Side: diagnose.SideProxy, Ours: true, Forward: true, Last: true,
 		Story: "The proxy's upstream is its own address; it refuses the connection that is its own.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
 			to, err := e.Looped()

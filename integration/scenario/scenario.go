@@ -30,6 +30,10 @@ type Scenario struct {
 	Delay time.Duration
 	// Proxy is how the proxy is set up.
 	Proxy Settings
+	// Forward says that it cannot be had with a transparent proxy.
+	Forward bool
+	// OnProxy says that what is done is done on the proxy's host. Without a proxy, that is the host of the client.
+	OnProxy bool
 	// Ours says that the proxy or its socket is what ends the connection: there is nothing to compare without it.
 	Ours bool
 	// Last says that the verdict in question is that of the last connection the proxy took, not of the first.
@@ -72,11 +76,17 @@ func ByID(id string) (Scenario, bool) {
 }
 
 // Place is where a scenario is played: on loopback, or between hosts of the lab.
-type Place struct{ Hosts, IPv6 bool }
+type Place struct {
+	Hosts, IPv6 bool
+	Transparent bool // the proxy is on a gateway and takes the connections that the client makes to the server (tproxy), as the client
+}
 
 func (p Place) String() string {
 	where, family := "loopback", "IPv4"
-	if p.Hosts {
+	switch {
+	case p.Transparent:
+		where = "gateway"
+	case p.Hosts:
 		where = "lab"
 	}
 	if p.IPv6 {
@@ -85,14 +95,20 @@ func (p Place) String() string {
 	return fmt.Sprintf("%s %s", where, family)
 }
 
+// Comparable says whether there is something to compare without the proxy.
+func (s Scenario) Comparable(p Place) bool { return !s.Ours && !(s.OnProxy && p.Transparent) }
+
+var places = []Place{{}, {IPv6: true}, {Hosts: true}, {Hosts: true, IPv6: true},
+	{Hosts: true, Transparent: true}, {Hosts: true, Transparent: true, IPv6: true}}
+
 // Places are those where the scenario can be played, given what it needs.
 func (s Scenario) Places() []Place {
-	var places []Place
-	for _, p := range []Place{{}, {IPv6: true}, {Hosts: true}, {Hosts: true, IPv6: true}} {
+	var fit []Place
+	for _, p := range places {
 		wrongFamily := s.Family == 4 && p.IPv6 || s.Family == 6 && !p.IPv6
-		if !wrongFamily && (p.Hosts || len(s.Needs) == 0) {
-			places = append(places, p)
+		if !wrongFamily && (p.Hosts || len(s.Needs) == 0) && !(p.Transparent && s.Forward) {
+			fit = append(fit, p)
 		}
 	}
-	return places
+	return fit
 }
