@@ -147,6 +147,14 @@ func checkText(f field, text string, s supported) *fault {
 		_, bad = parseListen(text)
 	case "listeners[].allow", "listeners[].deny":
 		_, bad = parsePrefixes(text)
+	case "listeners[].ports":
+		_, bad = parsePorts(text)
+	case "listeners[].interfaces":
+		_, bad = parseInterfaces(text)
+	case "rules.state_dir":
+		if !strings.HasPrefix(text, "/") {
+			bad = &fault{what: "does not begin with /"}
+		}
 	case "log.output":
 		bad = checkOutput(text)
 	}

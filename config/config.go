@@ -20,6 +20,8 @@ type Config struct {
 	// Timeouts is when the proxy itself gives up. In this section 0 always means
 	// no limit of ours; a proxy that cuts nothing hides nothing.
 	Timeouts Timeouts `yaml:"timeouts"`
+	// Rules is how the kernel's packet rules lead connections to the listeners of modes redirect and tproxy.
+	Rules Rules `yaml:"rules"`
 	// Resolve is how names of upstreams become addresses.
 	Resolve Resolve `yaml:"resolve"`
 	// Evidence is which sources of evidence are used beside the sockets, which always are.
@@ -79,13 +81,34 @@ type Listener struct {
 	Deny string `yaml:"deny"`
 	// OwnAddresses is what modes redirect and tproxy do with connections meant for this host itself: refuse, or allow, as
 	// the proxy on a service's own host needs. Loops are refused either way.
-	// Default refuse.
+	// Default refuse. With rules.placement server or pod, where such connections are what is wanted, it is allow.
 	OwnAddresses Guard `yaml:"own_addresses" one:"refuse|allow"`
 	// LinkLocal is what modes redirect and tproxy do with connections meant for link-local addresses and the metadata
 	// services of clouds: refuse or allow.
 	// Default refuse.
 	LinkLocal Guard `yaml:"link_local" one:"refuse|allow"`
+	// Ports is which destination ports the packet rules take for this listener: ports and ranges such as 5432, 8000-8999,
+	// separated by commas.
+	// Default "". Empty is for mode forward, and where rules.placement is none.
+	Ports string `yaml:"ports"`
+	// Interfaces is by which network interfaces what the packet rules take comes in, or goes out with rules.placement client:
+	// names separated by commas, where "veth*" means all that begin so.
+	// Default "". Empty = all but lo.
+	Interfaces string `yaml:"interfaces"`
+	// Direction is what the packet rules take with rules.placement pod: what comes in, what goes out, or both.
+	// Default both.
+	Direction Direction `yaml:"direction" one:"both|in|out"`
 }
+
+// Direction is that of connections, seen from a pod.
+type Direction string
+
+// Directions.
+const (
+	DirectionBoth Direction = "both"
+	DirectionIn   Direction = "in"
+	DirectionOut  Direction = "out"
+)
 
 // Guard says what is done with destinations that are rarely meant and easily abused.
 type Guard string
@@ -143,6 +166,58 @@ type Timeouts struct {
 	// User is how long sent bytes may stay unacknowledged before the kernel gives up on a leg (TCP_USER_TIMEOUT).
 	// Default 0s. 0 = no limit of ours: the kernel's own retries decide (about 15 minutes).
 	User time.Duration `yaml:"user"`
+}
+
+// Placement is where the proxy stands, seen from the connections it is to carry.
+type Placement string
+
+// Placements.
+const (
+	PlacementNone   Placement = "none"   // no rules of ours
+	PlacementRouter Placement = "router" // on a host that forwards between clients and servers
+	PlacementServer Placement = "server" // on the host of the service
+	PlacementClient Placement = "client" // on the host of the programs that connect
+	PlacementPod    Placement = "pod"    // in a network namespace shared with a program that serves, connects, or both
+)
+
+// Sysctls says what is done about kernel parameters that the packet rules need.
+type Sysctls string
+
+// What is done about them.
+const (
+	SysctlsShow Sysctls = "show"
+	SysctlsSet  Sysctls = "set"
+)
+
+// Rules says how the kernel leads connections to the listeners of modes redirect and tproxy.
+type Rules struct {
+	// Placement is where the proxy stands: router (between clients and servers), server (on the host of the service), client
+	// (on the host of the programs that connect), pod (in a network namespace shared with either), or none.
+	// Default none. With none there are no packet rules to show or to apply.
+	Placement Placement `yaml:"placement" one:"none|router|server|client|pod"`
+	// Mark is SO_MARK of the sockets with which modes redirect and tproxy dial, by which packet rules know the proxy's own
+	// connections and leave them alone.
+	// Default 0x57. 0 = no mark; then rules.user must tell the proxy's connections from others.
+	Mark uint32 `yaml:"mark"`
+	// User is the user ID that the proxy runs as, it alone: packet rules leave alone what this user connects to. run --rules
+	// started by root runs the proxy as this user.
+	// Default 0. 0 = go by the mark alone.
+	User int `yaml:"user"`
+	// RouteMark is the mark of packets that are delivered on this host, whatever their destination; nobody else may use it.
+	// Default 0x52. 0 = the default.
+	RouteMark uint32 `yaml:"route_mark"`
+	// RouteTable is the number of the routing table that delivers them, and the priority of the routing rules that lead
+	// there; nobody else may use it.
+	// Default 5752. 0 = the default.
+	RouteTable int `yaml:"route_table"`
+	// Sysctls is what rules apply and run --rules do about kernel parameters that the rules need: set them, to be put back
+	// with the rules' removal, or only show them.
+	// Default show.
+	Sysctls Sysctls `yaml:"sysctls" one:"show|set"`
+	// StateDir is the folder where it is noted what rules have been put, so that it can be taken away after a crash too. It
+	// should outlive a restart of the proxy, and not one of the machine.
+	// Default /run/whyreset. Empty is not allowed.
+	StateDir string `yaml:"state_dir"`
 }
 
 // Resolve says how names of upstreams become addresses.

@@ -18,13 +18,17 @@ func Defaults() *Config {
 			Flush:     30 * time.Second,
 			StopGrace: 10 * time.Second,
 		},
+		Rules: Rules{
+			Placement: PlacementNone, Mark: 0x57, RouteMark: 0x52, RouteTable: 5752, // rules.DefaultMark and so on
+			Sysctls: SysctlsShow, StateDir: "/run/whyreset",
+		},
 		Resolve:  Resolve{Interval: 30 * time.Second},
 		Evidence: Evidence{Packets: SwitchAuto, Witness: SwitchAuto},
 	}
 }
 
 // Complete fills in what a listener may leave out: mode forward, source own,
-// guarded destinations refused, and the name MODE-N with the first N that no other listener bears.
+// guarded destinations refused, both directions, and the name MODE-N with the first N that no other listener bears.
 func (c *Config) Complete() {
 	taken, last := map[string]bool{}, map[Mode]int{}
 	for _, l := range c.Listeners {
@@ -40,9 +44,15 @@ func (c *Config) Complete() {
 		}
 		if l.OwnAddresses == "" {
 			l.OwnAddresses = GuardRefuse
+			if p := c.Rules.Placement; l.Mode != ModeForward && (p == PlacementServer || p == PlacementPod) {
+				l.OwnAddresses = GuardAllow
+			}
 		}
 		if l.LinkLocal == "" {
 			l.LinkLocal = GuardRefuse
+		}
+		if l.Direction == "" {
+			l.Direction = DirectionBoth
 		}
 		for l.Name == "" {
 			last[l.Mode]++

@@ -50,9 +50,10 @@ func TestEnvMistakes(t *testing.T) {
 
 // Every key outside lists has its variable, and the variable reaches the key.
 func TestEnvOfEachKey(t *testing.T) {
-	values := map[kind]string{kindDuration: "7s", kindCount: "7", kindRatio: "0.7"}
+	values := map[kind]string{kindDuration: "7s", kindCount: "7", kindRatio: "0.7", kindMark: "0x7"}
 	texts := map[string]string{
 		"log.format": "console", "log.output": "/dev/null", "evidence.packets": "off", "evidence.witness": "off", "admin.address": "127.0.0.1:7",
+		"rules.placement": "router", "rules.sysctls": "set", "rules.state_dir": "/run/7",
 	}
 	for _, s := range scalars(Defaults()) {
 		t.Run(s.path, func(t *testing.T) {

@@ -196,12 +196,12 @@ func wrongTag(n *yaml.Node, f field) *fault {
 	tag := n.ShortTag()
 	switch f.kind {
 	case kindText:
-		if tag == "!!str" {
+		if tag == "!!str" || f.path == "listeners[].ports" { // a single port needs no quotes
 			return nil
 		}
 		what := map[string]string{"!!int": "a number", "!!float": "a number", "!!bool": "a truth value", "!!timestamp": "a date"}[tag]
 		return &fault{what: "is " + what + " where text must stand", allowed: allowed(f), suggest: strconv.Quote(n.Value) + ", in quotes"}
-	case kindCount, kindRatio:
+	case kindCount, kindRatio, kindMark:
 		if tag == "!!str" {
 			return &fault{what: "is in quotes where a number must stand", allowed: allowed(f)}
 		}

@@ -41,13 +41,16 @@ func flagType(f field) string {
 		return strings.Join(f.one, "|")
 	case kindDuration:
 		return "duration"
-	case kindCount:
+	case kindCount, kindMark:
 		return "number"
 	case kindRatio:
 		return "0..1"
 	}
 	if strings.HasSuffix(f.key, "address") {
 		return "IP:PORT"
+	}
+	if strings.HasSuffix(f.key, "_dir") {
+		return "folder"
 	}
 	return "text"
 }

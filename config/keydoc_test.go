@@ -100,6 +100,7 @@ func TestCommentForm(t *testing.T) {
 
 		"listeners[].allow": `""`, "listeners[].deny": `""`,
 		"listeners[].own_addresses": "refuse", "listeners[].link_local": "refuse",
+		"listeners[].ports": `""`, "listeners[].interfaces": `""`, "listeners[].direction": "both",
 	}
 	for _, s := range scalars(Defaults()) {
 		defaults[s.path] = yamlText(s.kind, plainValue(s.value))
@@ -127,7 +128,7 @@ func TestCommentForm(t *testing.T) {
 				t.Fatalf("got %q after the description, want %q", rest, want)
 			}
 			switch d.kind {
-			case kindDuration, kindCount, kindRatio:
+			case kindDuration, kindCount, kindRatio, kindMark:
 				want = " 0 = "
 			case kindText, kindList:
 				want = " Empty "

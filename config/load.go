@@ -19,6 +19,9 @@ type Source struct {
 	Flags *pflag.FlagSet
 	// NeedListeners makes it a mistake to configure no listener.
 	NeedListeners bool
+	// Check looks for mistakes that only the parts of the program know, once there are no others: of each problem it
+	// gives the key and what is wrong, or no key, and Load adds where it stands. Nil: there is no such check.
+	Check func(*Config) []Problem
 }
 
 // Load reads the sources in rising precedence: defaults, file, environment,
@@ -85,6 +88,12 @@ func assemble(src Source, file *layer, s supported) (*Config, Origins, error) {
 		})
 	}
 	problems = append(problems, validate(cfg, origins, s, problems)...)
+	if src.Check != nil && len(problems) == 0 {
+		for _, p := range src.Check(cfg) {
+			p.At = origins.nearest(p.Key)
+			problems = append(problems, p)
+		}
+	}
 	if err := asError(problems); err != nil {
 		return nil, nil, err
 	}

@@ -141,7 +141,7 @@ func TestNeedListeners(t *testing.T) {
 		{name: "beside another mistake", args: []string{"--log.format=x"},
 			want: "flag --log.format: log.format: x is not one of the words known here; allowed: auto, json, console\n" + none},
 		{name: "a misspelt list", file: "listener: []\n",
-			want: "FILE:1: listener: unknown key; allowed: listeners, log, timeouts, resolve, evidence, limits, admin; did you mean listeners?"},
+			want: "FILE:1: listener: unknown key; allowed: listeners, log, timeouts, rules, resolve, evidence, limits, admin; did you mean listeners?"},
 		{name: "one", args: []string{"--forward=1=db"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,6 +1,9 @@
 package config
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+)
 
 // OriginKind is the kind of source a value came from.
 type OriginKind int
@@ -46,4 +49,14 @@ func (o Origins) Of(key string) Origin {
 		return origin
 	}
 	return Origin{Kind: FromDefault}
+}
+
+// nearest is the origin of a key that was given, or, of one that is missing, where its listener begins; zero otherwise.
+func (o Origins) nearest(key string) Origin {
+	at, ok := o[key]
+	var i int
+	if n, _ := fmt.Sscanf(key, "listeners[%d]", &i); !ok && n == 1 {
+		at = o[listenerPath(i, "")]
+	}
+	return at
 }

@@ -25,6 +25,8 @@ func parse(f field, text string) (any, *fault) {
 		return parseCount(f, text)
 	case kindRatio:
 		return parseRatio(f, text)
+	case kindMark:
+		return parseMark(f, text)
 	}
 	return text, nil
 }
@@ -92,6 +94,23 @@ func parseRatio(f field, text string) (any, *fault) {
 	return n, nil
 }
 
+var mark = regexp.MustCompile(`^(0x[0-9a-fA-F]+|0|[1-9][0-9]*)$`)
+
+// parseMark takes what ip and nft take, without the octal of either.
+func parseMark(f field, text string) (any, *fault) {
+	if text == "" {
+		return nil, &fault{what: "is empty", allowed: allowed(f)}
+	}
+	if !mark.MatchString(text) {
+		return nil, &fault{what: "is not a mark", allowed: allowed(f)}
+	}
+	n, err := strconv.ParseUint(text, 0, 32)
+	if err != nil {
+		return nil, &fault{what: "is out of range", allowed: allowed(f)}
+	}
+	return uint32(n), nil
+}
+
 // allowed says what may be written for a key.
 func allowed(f field) string {
 	switch f.kind {
@@ -103,6 +122,8 @@ func allowed(f field) string {
 		return "a whole number from 0 to 2147483647"
 	case kindRatio:
 		return "a number from 0 to 1"
+	case kindMark:
+		return "a number from 0 to 0xffffffff"
 	}
 	switch f.path {
 	case "listeners[].name":
@@ -113,6 +134,12 @@ func allowed(f field) string {
 		return "HOST:PORT such as db:5432, 10.0.0.5:5432 or [2001:db8::5]:5432"
 	case "listeners[].allow", "listeners[].deny":
 		return "addresses and networks such as 10.0.0.0/8, 10.1.2.3, 2001:db8::/32, separated by commas"
+	case "listeners[].ports":
+		return "ports and ranges such as 5432, 8000-8999, separated by commas"
+	case "listeners[].interfaces":
+		return `names of interfaces such as eth0 or veth*, separated by commas`
+	case "rules.state_dir":
+		return "the path of a folder, from /"
 	case "log.output":
 		return "stdout, stderr, or the path of a file (with a /)"
 	}

@@ -16,6 +16,7 @@ const (
 	kindDuration                 // time.Duration, with unit
 	kindCount                    // whole number
 	kindRatio                    // 0 to 1
+	kindMark                     // uint32, usually written in hexadecimal
 	kindSection                  // keys below it
 	kindList                     // items with keys below them
 )
@@ -49,6 +50,8 @@ func fieldsOf(t reflect.Type, prefix string) []field {
 			f.kind, f.typ = kindList, sf.Type.Elem()
 		case sf.Type.Kind() == reflect.Int:
 			f.kind = kindCount
+		case sf.Type.Kind() == reflect.Uint32:
+			f.kind = kindMark
 		case sf.Type.Kind() == reflect.Float64:
 			f.kind = kindRatio
 		case sf.Tag.Get("one") != "":
@@ -100,7 +103,7 @@ func scalars(c *Config) []scalar {
 }
 
 // plainValue is a field's value as the sources hand it on: string,
-// time.Duration, int or float64, without the named string types.
+// time.Duration, int, uint32 or float64, without the named string types.
 func plainValue(v reflect.Value) any {
 	if v.Kind() == reflect.String {
 		return v.String()

@@ -14,6 +14,8 @@ func plainText(value any) string {
 	switch v := value.(type) {
 	case time.Duration:
 		return formatDuration(v)
+	case uint32:
+		return fmt.Sprintf("%#x", v)
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	}

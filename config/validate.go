@@ -24,6 +24,7 @@ func validate(c *Config, origins Origins, s supported, earlier []Problem) []Prob
 		v.required(i)
 		v.transparent(i)
 	}
+	v.rules()
 	v.names()
 	v.addresses()
 	v.loops()
@@ -55,14 +56,7 @@ func (v *validator) fail(path string, value *string, f *fault) {
 	if value != nil {
 		p.Value, p.Valued = *value, true
 	}
-	at, ok := v.origins[path]
-	if !ok { // a key that is missing: where its listener begins
-		var i int
-		if n, _ := fmt.Sscanf(path, "listeners[%d]", &i); n == 1 {
-			at = v.origins[listenerPath(i, "")]
-		}
-	}
-	p.At = at
+	p.At = v.origins.nearest(path)
 	v.problems = append(v.problems, p)
 	v.failed.add(p)
 }
@@ -107,6 +101,7 @@ func (v *validator) transparent(i int) {
 	for _, k := range [...]struct{ key, text, usual string }{
 		{"allow", l.Allow, ""}, {"deny", l.Deny, ""},
 		{"own_addresses", string(l.OwnAddresses), string(GuardRefuse)}, {"link_local", string(l.LinkLocal), string(GuardRefuse)},
+		{"ports", l.Ports, ""}, {"interfaces", l.Interfaces, ""}, {"direction", string(l.Direction), string(DirectionBoth)},
 	} {
 		if path := listenerPath(i, k.key); k.text != k.usual && !v.failed.has(path) {
 			v.fail(path, &k.text, &fault{what: "has no use in mode forward, which dials its upstream and nothing else",

@@ -32,7 +32,7 @@ func (s *Server) listen(l config.Listener) error {
 	}
 	mine := &listener{Listener: l, target: relay.NewTarget(l.Upstream), reloaded: make(chan struct{}, 1)}
 	if l.Mode == config.ModeRedirect || l.Mode == config.ModeTProxy {
-		if mine.way, err = transparent(l); err != nil {
+		if mine.way, err = transparent(l, s.config.Rules); err != nil {
 			return fmt.Errorf("listener %s: %w", l.Name, err)
 		}
 	} else if err := mine.aim(); err != nil {

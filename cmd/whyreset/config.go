@@ -100,5 +100,5 @@ func configFlags(cmd *cobra.Command) {
 
 // load reads the configuration that the command line asks for.
 func load(cmd *cobra.Command, needListeners bool) (*config.Config, config.Origins, error) {
-	return config.Load(config.Source{Flags: cmd.Flags(), Env: os.Environ(), NeedListeners: needListeners})
+	return config.Load(config.Source{Flags: cmd.Flags(), Env: os.Environ(), NeedListeners: needListeners, Check: checkRules})
 }
