@@ -19,7 +19,7 @@ const maxBaselines = 1 << 16
 // remember takes from a flow what it showed of its ends.
 func (t *Tracker) remember(f *flow) {
 	for i := range f.half {
-		s := &f.notes.streams[i]
+		s := &f.notes.account.Streams[i]
 		if s.MinTTL == 0 {
 			continue
 		}

@@ -47,7 +47,7 @@ func (c *Connection) Evidence() evidence.Evidence {
 	if len(ev.Observations) > 0 {
 		at = max(at, ev.Observations[len(ev.Observations)-1].At)
 	}
-	ev.Observations = append(ev.Observations, c.streamEvidence(&n.streams, at)...)
+	ev.Observations = append(ev.Observations, c.streamEvidence(&n.account.Streams, at)...)
 	// An error's time is its own; the order of frames goes before.
 	for i := 1; i < len(ev.Observations); i++ {
 		ev.Observations[i].At = max(ev.Observations[i].At, ev.Observations[i-1].At)
@@ -63,51 +63,15 @@ func (n *notes) all() []note {
 // finish puts in what is known only at the end: who is who, and what the handshake settled for all packets.
 func (n *notes) finish(one *note, legs [2]evidence.Leg) {
 	by := one.From
-	w, other := &n.more[by], &n.more[1-by]
 	one.From, one.To = legs[by], legs[1-by]
-	switch {
-	case one.Flags&evidence.SYN != 0:
-		one.Scale = 0 // RFC 7323 §2.2: never scaled
-	case !w.opened || !other.opened:
-	case w.scale >= 0 && other.scale >= 0:
-		one.Scale = w.scale
-	default:
-		one.Scale = 0 // both must offer it
-	}
-	one.Segments = segments(one, other)
-}
-
-// ordinaryMSS is what fits in an Ethernet frame: more must have been merged, or belongs to a network of larger frames.
-const ordinaryMSS = 1460
-
-func segments(one *note, receiver *watch) uint16 {
-	if one.Payload == 0 {
-		return 1
-	}
-	size := uint32(receiver.opening)
-	if one.HasTimestamp && size > 12 {
-		size -= 12 // the option, padded, takes from the room for data (RFC 6691)
-	}
-	switch {
-	case size > 0:
-		return uint16(min((one.Payload+size-1)/size, 1<<16-1))
-	case one.Payload <= ordinaryMSS:
-		return 1
-	}
-	return 0
+	n.account.Settle(int(by), &one.Packet)
 }
 
 func (c *Connection) streamEvidence(streams *[2]evidence.Stream, at time.Duration) []evidence.Observation {
 	var out []evidence.Observation
 	for i := range streams {
-		s := streams[i]
+		s := evidence.Told(streams, i)
 		s.From, s.To = c.legs[i], c.legs[1-i]
-		// What was acknowledged was sent, seen or not.
-		if o := &streams[1-i]; s.HasNext && o.HasAck {
-			if unseen := int32(o.Acked - s.Next); unseen > 0 {
-				s.Missing += uint64(unseen)
-			}
-		}
 		out = append(out, evidence.Observation{At: at, What: s})
 	}
 	return out
@@ -133,7 +97,7 @@ func (c *Connection) packetCoverage() string {
 		return "the capture has one direction only"
 	}
 	var missing uint64
-	for _, o := range c.streamEvidence(&c.notes.streams, 0) {
+	for _, o := range c.streamEvidence(&c.notes.account.Streams, 0) {
 		missing += o.What.(evidence.Stream).Missing
 	}
 	if missing > 0 {
@@ -144,5 +108,5 @@ func (c *Connection) packetCoverage() string {
 
 // acknowledges says that one end answered something: of a connection whose other end is not seen, it was there and was not captured.
 func (c *Connection) acknowledges() bool {
-	return c.notes.streams[0].HasAck || c.notes.streams[1].HasAck
+	return c.notes.account.Streams[0].HasAck || c.notes.account.Streams[1].HasAck
 }

@@ -17,7 +17,7 @@ type notes struct {
 	around  []note // the last packets before the first reset, it, and the first ones after it
 	after   int    // how many more packets belong to around
 	clock   time.Duration
-	streams [2]evidence.Stream
+	account evidence.Account
 	atReset *[2]evidence.Stream // the streams before the first reset
 	more    [2]watch
 	base    [2]baseline
@@ -32,24 +32,9 @@ type note struct {
 // watch is what only the reading of one half needs.
 type watch struct {
 	packets  uint32 // copies too
-	opening  uint16 // segment size that it announced; zero: none
-	scale    int8   // the shift that it announced in a SYN or SYN-ACK; NoScale: none
-	opened   bool   // a SYN or SYN-ACK of it was seen
-	asked    time.Duration
-	askedEnd uint32 // what acknowledges the segment that the time runs for
-	asking   askKind
-	hop      int16 // by how much the TTL of a copy differs
+	hop      int16  // by how much the TTL of a copy differs
 	hopKnown bool
 }
-
-// askKind says what the other half's next answer measures.
-type askKind uint8
-
-const (
-	notAsking askKind = iota
-	askedHandshake
-	askedData
-)
 
 // How many packets are kept. The rules look at some four of each direction before a reset; a person who draws the ladder wants to see
 // what led to it.
@@ -95,19 +80,19 @@ func (n *notes) add(by int8, p *Packet, start time.Time, first bool) {
 	if !p.At.IsZero() && !start.IsZero() {
 		n.clock = max(n.clock, p.At.Sub(start))
 	}
-	w, other := &n.more[by], &n.more[1-by]
+	w := &n.more[by]
 	w.packets++
 	one := note{at: n.clock, number: w.packets, Packet: packetEvidence(by, p)}
 	one.Copy = n.isCopy(by, &one)
 	if first {
 		n.atReset = new([2]evidence.Stream)
-		*n.atReset = n.streams
+		*n.atReset = n.account.Streams
 		n.around = n.last.appendTo(make([]note, 0, len(n.last.notes)+4))
 		n.last = ring{}
 		n.after = keepAfter
 	}
 	if !one.Copy {
-		n.account(by, &one, w, other)
+		n.account.Add(int(by), one.at, &one.Packet)
 	}
 	switch {
 	case len(n.opening) < keepOpening && n.atReset == nil:
