@@ -20,7 +20,8 @@ var demoOrder = []string{
 	"server-hangs-up", "server-killed-read", "server-killed-unread", "server-idle-close", "write-after-close",
 	"client-resets", "accept-queue-full", "server-does-not-read", "idle-timeout",
 	"our-upstream-socket-killed", "icmp-admin-prohibited-router", "icmp6-port-server", "no-route",
-	"reject-syn-router", "reject-nearby", "state-lost", "drop-later-user-timeout",
+	"last-hop-silent", "drop-syn", "reject-syn-router", "reject-nearby", "state-lost", "drop-later-user-timeout",
+	"silent-while-idle", "local-drop",
 }
 
 func demoScenarios() []scenario.Scenario {
@@ -68,7 +69,7 @@ func (d demo) run(ctx context.Context, complaints io.Writer) int {
 func (d demo) play(ctx context.Context) error {
 	start := time.Now()
 	acts, left := d.acts()
-	d.show.opening(len(acts), lab.Available())
+	d.show.opening(len(acts), lab.Available(), scenario.HasTransparent())
 	free := make(chan struct{}, playedAtOnce)
 	go func() {
 		for _, a := range acts {
@@ -100,7 +101,7 @@ func (d demo) play(ctx context.Context) error {
 
 // acts are the scenarios that can be played here, and why others are left out, a line for each reason.
 func (d demo) acts() (acts []*act, left []string) {
-	hosts := lab.Available() == nil
+	hosts, transparent := lab.Available() == nil, scenario.HasTransparent() == nil
 	var reasons []string
 	ids := map[string][]string{}
 	for _, s := range d.scenarios {
@@ -112,7 +113,7 @@ func (d demo) acts() (acts []*act, left []string) {
 			ids[why] = append(ids[why], s.ID)
 			continue
 		}
-		place := scenario.Place{Hosts: hosts, IPv6: s.Family == 6}
+		place := scenario.Place{Hosts: hosts, IPv6: s.Family == 6, Transparent: transparent && !s.Forward}
 		acts = append(acts, &act{scenario: s, place: place, done: make(chan struct{})})
 	}
 	for _, why := range reasons {
@@ -145,7 +146,7 @@ func (a *act) play(ctx context.Context, program scenario.Program) {
 	defer close(a.done)
 	var without sync.WaitGroup
 	var directErr error
-	if !a.scenario.Ours {
+	if a.scenario.Comparable(a.place) {
 		without.Go(func() { a.direct, directErr = scenario.PlayDirect(ctx, a.scenario, a.place, program) })
 	}
 	a.through, a.err = scenario.Play(ctx, a.scenario, a.place, program)
@@ -160,5 +161,5 @@ func (a *act) ok() bool {
 
 // same says whether the end was the same with and without the proxy, for the one who did not bring it about.
 func (a *act) same() bool {
-	return a.scenario.Ours || scenario.Same(a.direct.View(a.scenario.Side), a.through.Outcome.View(a.scenario.Side))
+	return !a.scenario.Comparable(a.place) || scenario.Same(a.direct.View(a.scenario.Side), a.through.Outcome.View(a.scenario.Side))
 }

@@ -12,8 +12,9 @@ import (
 
 // show is a way to tell the demo.
 type show interface {
-	// opening says how many acts there will be, and why they are not played between hosts, if they are not.
-	opening(acts int, noHosts error)
+	// opening says how many acts there will be, and why they are not played between hosts, or not with a transparent proxy, if
+	// they are not.
+	opening(acts int, noHosts, notTransparent error)
 	act(number int, a *act)
 	closing(good, all int, left []string, took time.Duration)
 }
@@ -26,12 +27,18 @@ var shows = map[string]func(io.Writer) show{
 // textShow is for people.
 type textShow struct{ w io.Writer }
 
-func (s textShow) opening(acts int, noHosts error) {
-	where := "between a client, a router and a server made of network namespaces, with no privilege"
-	if noHosts != nil {
-		where = fmt.Sprintf("on the loopback interface, because %v", noHosts)
+func (s textShow) opening(acts int, noHosts, notTransparent error) {
+	fmt.Fprintf(s.w, "%d connections, each with whyreset between and, if that can be, without", acts)
+	switch {
+	case noHosts != nil:
+		fmt.Fprintf(s.w, ":\non the loopback interface, because %v.\n", noHosts)
+	case notTransparent != nil:
+		fmt.Fprintf(s.w, ",\nwith no privilege, between hosts made of network namespaces:\n\n    client + whyreset ── router ── server\n\n"+
+			"whyreset is what the client connects to. It is not transparent, because %v.\n", notTransparent)
+	default:
+		fmt.Fprint(s.w, ",\nwith no privilege, between hosts made of network namespaces:\n\n    client ── gateway with whyreset ── router ── server\n\n"+
+			"whyreset is transparent (mode tproxy, source client): the client connects to the server, and the server sees the client.\n")
 	}
-	fmt.Fprintf(s.w, "%d connections, each with whyreset between and, if that can be, without:\n%s.\n", acts, where)
 }
 
 func (s textShow) act(number int, a *act) {
@@ -47,7 +54,7 @@ func (s textShow) act(number int, a *act) {
 	}
 	through := a.through.Outcome.View(a.scenario.Side)
 	switch direct := a.direct.View(a.scenario.Side); {
-	case a.scenario.Ours:
+	case !a.scenario.Comparable(a.place):
 		fmt.Fprintf(s.w, "    %s saw    %v\n", who, through)
 	case direct == through:
 		fmt.Fprintf(s.w, "    %s saw    %v, with and without whyreset\n", who, through)
@@ -80,13 +87,14 @@ func (s textShow) closing(good, all int, left []string, took time.Duration) {
 // jsonShow is for machines: an object a line for each act, and nothing else.
 type jsonShow struct{ *json.Encoder }
 
-func (jsonShow) opening(int, error) {}
+func (jsonShow) opening(int, error, error) {}
 
 func (jsonShow) closing(int, int, []string, time.Duration) {}
 
 func (s jsonShow) act(_ int, a *act) {
 	line := struct {
 		Scenario     string   `json:"scenario"`
+		Place        string   `json:"place"` // where it was played
 		Truth        string   `json:"truth"`
 		Cause        string   `json:"cause"`
 		Side         string   `json:"side"`
@@ -96,13 +104,13 @@ func (s jsonShow) act(_ int, a *act) {
 		Direct       string   `json:"direct"` // empty: the end is the proxy's own, there is nothing to compare
 		Through      string   `json:"through"`
 		OK           bool     `json:"ok"`
-	}{Scenario: a.scenario.ID, Truth: a.scenario.Cause, Alternatives: []string{}, OK: a.ok()}
+	}{Scenario: a.scenario.ID, Place: a.place.String(), Truth: a.scenario.Cause, Alternatives: []string{}, OK: a.ok()}
 	if a.err == nil {
 		v := a.through.Verdict()
 		line.Cause, line.Side, line.Origin, line.Confidence = v.Cause, string(v.Side), string(v.Origin), v.Confidence.String()
 		line.Alternatives = append(line.Alternatives, v.Alternatives...)
 		line.Through = a.through.Outcome.View(a.scenario.Side).String()
-		if !a.scenario.Ours {
+		if a.scenario.Comparable(a.place) {
 			line.Direct = a.direct.View(a.scenario.Side).String()
 		}
 	}

@@ -41,9 +41,9 @@ func playTestPart(part string) *exec.Cmd {
 
 // demoLine is a line of --format json.
 type demoLine struct {
-	Scenario, Truth, Cause, Side, Origin, Confidence, Direct, Through string
-	Alternatives                                                      []string
-	OK                                                                *bool
+	Scenario, Place, Truth, Cause, Side, Origin, Confidence, Direct, Through string
+	Alternatives                                                             []string
+	OK                                                                       *bool
 }
 
 func runDemo(t *testing.T, scenarios []scenario.Scenario) (lines []demoLine, complaints string, code int) {
@@ -74,6 +74,13 @@ func TestDemo(t *testing.T) {
 	for _, l := range lines {
 		if !*l.OK || l.Cause == "" || l.Side == "" || l.Origin == "" || l.Confidence == "" || l.Through == "" {
 			t.Errorf("got %+v", l)
+		}
+	}
+	if skip, err := lab.Need(lab.NFT); err != nil || skip == "" {
+		for _, l := range lines {
+			if !strings.HasPrefix(l.Place, "gateway ") {
+				t.Errorf("%s: played in %q, want it through a transparent proxy on a gateway: %v", l.Scenario, l.Place, scenario.HasTransparent())
+			}
 		}
 	}
 	if len(lines) < 12 {
