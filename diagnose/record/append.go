@@ -136,6 +136,9 @@ func (w *writer) connection(c *Connection, l limits) {
 	}
 	if whole {
 		y.Bytes("samples", w.samples)
+		if len(w.shown) > 0 {
+			y.Bytes("packets", w.shown)
+		}
 	} else {
 		y.Bool("cut", true)
 	}

@@ -154,7 +154,7 @@ func typeFault(f *Field, text string) error {
 			return fmt.Errorf("want a boolean")
 		}
 	case Keyword:
-		if limit := 1024; len([]rune(text)) >= limit && f.Name != "whyreset.samples" && f.Name != "whyreset.events" {
+		if limit := 1024; len([]rune(text)) >= limit && f.Name != "whyreset.samples" && f.Name != "whyreset.events" && f.Name != "whyreset.packets" {
 			return fmt.Errorf("want fewer than %d characters", limit)
 		}
 	case Text:
@@ -185,7 +185,7 @@ func TestRecords(t *testing.T) {
 	}
 	cut := anExample()
 	cut.Evidence.Client = netip.AddrPort{} // not the legs' evidence
-	for _, c := range []*Connection{anExample(), harmless(), refused(), cut, captured()} {
+	for _, c := range []*Connection{anExample(), harmless(), refused(), cut, captured(), witnessed()} {
 		add(Append(nil, c), InEnd)
 	}
 	add(AppendStart(nil, anExample()), InStart)

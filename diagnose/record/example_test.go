@@ -92,13 +92,50 @@ func captured() *Connection {
 	return &Connection{
 		By: Identity{Version: "1.2.3"}, ID: "01JDF5Z0KT8V5Q2M7C9XGZ4R3H", Sequence: 3, File: "edge.pcap", Start: example, Duration: time.Second,
 		Destination: db, Downstream: Leg{Remote: client}, Upstream: Leg{Remote: db},
-		Evidence: &evidence.Evidence{Client: client, Server: db, Observations: []evidence.Observation{},
+		Evidence: &evidence.Evidence{Client: client, Server: db, Observations: onTheWire(),
 			Coverage: evidence.Coverage{Sockets: "not in a packet capture", Packets: evidence.Watched, Witness: "not in a packet capture"}},
 		Verdict: diagnose.Verdict{Action: diagnose.Reset, Side: diagnose.SideUpstream, Origin: cause.Path, Cause: "injected_reset",
 			Confidence: cause.Likely, Impact: diagnose.AnswerCut, Phase: cause.Responding, Sentence: "somebody between made the reset"},
 		Earlier: &Earlier{Cause: "unknown", Confidence: cause.Possible, Version: "1.0.0"},
 		Capture: &Capture{Resetter: "server", Frame: 125, Flags: "RA", FromServer: 2, Stage: "post-data", TTLDelta: &ttl, SeqDelta: &seq},
 	}
+}
+
+// onTheWire is what a capture shows of a connection that a box between ended.
+func onTheWire() []evidence.Observation {
+	const ms = time.Millisecond
+	down, up := evidence.Downstream, evidence.Upstream
+	return []evidence.Observation{
+		{What: evidence.Baseline{Of: up, TTL: 57, RTT: 9 * ms, Age: 3 * time.Second}},
+		{What: evidence.Packet{From: down, To: up, Flags: evidence.SYN, Seq: 1000, Window: 64240, TTL: 64, DF: true, ID: 7, HasTimestamp: true, TSVal: 71,
+			MSS: 1460, WindowScale: 7, SACKAllowed: true, Segments: 1, Frame: 120}},
+		{At: 9 * ms, What: evidence.Packet{From: up, To: down, Flags: evidence.SYN | evidence.ACK, Seq: 5000, Ack: 1001, Window: 65535, TTL: 57, DF: true,
+			MSS: 1460, WindowScale: evidence.NoScale, Segments: 1, Frame: 121}},
+		{At: 10 * ms, What: evidence.Packet{From: down, To: up, Flags: evidence.ACK | evidence.PSH, Seq: 1001, Ack: 5001, Payload: 60, Window: 64240, TTL: 64,
+			DF: true, ID: 8, WindowScale: evidence.NoScale, Segments: 1, Sampled: true, Frame: 123}},
+		{At: 11 * ms, What: evidence.ICMP{Type: 3, Code: 13, From: netip.MustParseAddr("10.0.0.254"), OnWire: true, About: down, Seq: 1001, TTL: 63, Frame: 124}},
+		{At: 12 * ms, What: evidence.Packet{From: up, To: down, Flags: evidence.RST | evidence.ACK, Seq: 4941, Ack: 1061, TTL: 50, WindowScale: evidence.NoScale,
+			Segments: 1, Frame: 125, Reset: &evidence.ResetSays{Text: "go away"}}},
+		{At: time.Second, What: evidence.Stream{From: down, To: up, Packets: 3, Bytes: 60, LastAt: 10 * ms, LastDataAt: 10 * ms, Next: 1061, HasNext: true,
+			Acked: 5001, HasAck: true, MinTTL: 64, MaxTTL: 64, HandshakeRTT: ms, MaxPayload: 60}},
+		{At: time.Second, What: evidence.Stream{From: up, To: down, Packets: 2, Resets: 1, FirstAt: 9 * ms, LastAt: 12 * ms, Next: 5001, HasNext: true,
+			Acked: 1061, HasAck: true, MinTTL: 57, MaxTTL: 57, HandshakeRTT: 9 * ms}},
+	}
+}
+
+// witnessed has been seen in every way.
+func witnessed() *Connection {
+	c := anExample()
+	last := len(c.Evidence.Observations) - 1
+	at := c.Evidence.Observations[last].At
+	c.Evidence.Observations = append(c.Evidence.Observations[:last:last],
+		evidence.Observation{At: at, Leg: evidence.Upstream, What: evidence.Packet{From: evidence.Upstream, Flags: evidence.RST, Seq: 20, TTL: 64, DF: true,
+			Scale: 7, WindowScale: evidence.NoScale, Segments: 1}},
+		evidence.Observation{At: at, Leg: evidence.Upstream, What: evidence.Kernel{Sent: true, From: evidence.Upstream, Reason: evidence.ReasonAbortOnClose,
+			State: 1, Process: "postgres: app", PID: 4242, Foreign: true}},
+		c.Evidence.Observations[last])
+	c.Evidence.Coverage = evidence.Coverage{Sockets: evidence.Watched, Packets: evidence.Watched, Witness: evidence.Watched}
+	return c
 }
 
 func notices() []Notice {

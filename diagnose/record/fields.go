@@ -94,6 +94,7 @@ var Fields = []Field{
 	{Name: "whyreset.target", Type: Keyword, In: InEnd | InStart, Loki: Line, Meaning: "the upstream as configured"},
 	{Name: "whyreset.events", Type: Keyword, Unit: "s since the start", In: InEnd, Loki: Line, Meaning: "what happened, in order: see below"},
 	{Name: "whyreset.samples", Type: Keyword, In: InEnd, Loki: Line, Meaning: "counters of both legs at the end and before, which complete the evidence: see below"},
+	{Name: "whyreset.packets", Type: Keyword, In: InEnd, Loki: Line, Meaning: "headers seen on the wire, and the account of each direction: see below"},
 	{Name: "whyreset.cut", Type: Boolean, In: InEnd, Loki: Line, Meaning: "`true` when the record could not carry all of its evidence, so that nobody must judge by what is left"},
 
 	{Name: "whyreset.verdict.side", Type: Keyword, In: InEnd, Always: true, Loki: Line, Meaning: "on which the end came about: `upstream`, `downstream`, `proxy` or `unknown`"},

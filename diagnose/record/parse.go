@@ -45,6 +45,7 @@ type wire struct {
 		Target   string `json:"target"`
 		Events   string `json:"events"`
 		Samples  string `json:"samples"`
+		Packets  string `json:"packets"`
 		Cut      bool   `json:"cut"`
 		Verdict  struct {
 			Side         string   `json:"side"`
@@ -190,7 +191,7 @@ func readCites(texts []string) (cites []cause.Cite) {
 }
 
 func (w *wire) readEvidence(c *Connection) error {
-	observations, err := readStory(w.Whyreset.Events, w.Whyreset.Samples)
+	observations, err := readStory(w.Whyreset.Events, w.Whyreset.Samples, w.Whyreset.Packets)
 	if err != nil {
 		return err
 	}

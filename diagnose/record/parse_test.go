@@ -27,7 +27,7 @@ var compare = []cmp.Option{
 }
 
 func TestParseReadsWhatAppendWrote(t *testing.T) {
-	for name, c := range map[string]*Connection{"everything": anExample(), "harmless": harmless(), "refused": refused()} {
+	for name, c := range map[string]*Connection{"everything": anExample(), "harmless": harmless(), "refused": refused(), "captured": captured(), "witnessed": witnessed()} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Parse(Append(nil, c))
 			if err != nil {
@@ -109,7 +109,7 @@ func randomEvidence(r *rand.Rand, c *Connection) *evidence.Evidence {
 			at += time.Duration(r.Uint64() >> (24 + r.IntN(40)))
 		}
 		o := evidence.Observation{At: at, Leg: evidence.Leg(1 + r.IntN(2))}
-		switch r.IntN(5) {
+		switch r.IntN(9) {
 		case 0:
 			o.What = evidence.Socket{Call: evidence.Call(r.IntN(len(callWords))), Saw: evidence.Saw(1 + r.IntN(len(sawWords)-1))}
 		case 1:
@@ -118,10 +118,23 @@ func randomEvidence(r *rand.Rand, c *Connection) *evidence.Evidence {
 			o.Leg = evidence.Leg(r.IntN(3))
 			o.What = evidence.Action(1 + r.IntN(len(actionWords)-1))
 		case 3:
-			o.What = evidence.ICMP{Type: uint8(r.Uint32()), Code: uint8(r.Uint32()), IPv6: r.IntN(2) > 0, Errno: evidence.Errno(r.IntN(2) * r.IntN(65536)),
-				From: pick(r, netip.Addr{}, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("fe80::1%eth0.7"), netip.MustParseAddr("::ffff:1.2.3.4"))}
+			i := evidence.ICMP{Errno: evidence.Errno(r.IntN(2) * r.IntN(65536))}
+			if r.IntN(2) > 0 {
+				i = randomFields(r, i)
+			}
+			i.Type, i.Code, i.IPv6 = uint8(r.Uint32()), uint8(r.Uint32()), r.IntN(2) > 0
+			i.From = pick(r, netip.Addr{}, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("fe80::1%eth0.7"), netip.MustParseAddr("::ffff:1.2.3.4"))
+			o.Leg, o.What = evidence.Leg(r.IntN(3)), i
 		case 4:
 			o.What = pick[evidence.What](r, randomFields(r, evidence.Transfer{}), randomFields(r, evidence.Snapshot{}))
+		case 5:
+			o.Leg, o.What = evidence.Leg(r.IntN(3)), randomFields(r, evidence.Kernel{})
+		case 6:
+			o.Leg, o.What = evidence.Leg(r.IntN(3)), randomFields(r, evidence.Packet{Scale: evidence.ScaleUnknown, WindowScale: evidence.NoScale})
+		case 7:
+			o.Leg, o.What = evidence.Leg(r.IntN(3)), randomFields(r, evidence.Stream{})
+		case 8:
+			o.Leg, o.What = evidence.Leg(r.IntN(3)), randomFields(r, evidence.Baseline{})
 		}
 		ev.Observations = append(ev.Observations, o)
 	}
@@ -130,17 +143,36 @@ func randomEvidence(r *rand.Rand, c *Connection) *evidence.Evidence {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// randomFields fills a struct of numbers, about half of them zero.
+// randomFields fills a struct, leaving about half of its fields as they are.
 func randomFields[T any](r *rand.Rand, v T) T {
 	s := reflect.ValueOf(&v).Elem()
 	for i := range s.NumField() {
-		if r.IntN(2) == 0 {
+		f := s.Field(i)
+		switch field := f.Addr().Interface().(type) {
+		case *evidence.Leg:
+			*field = evidence.Leg(r.IntN(3))
+			continue
+		case **evidence.ResetSays:
+			if r.IntN(3) == 0 {
+				says := randomFields(r, evidence.ResetSays{})
+				*field = &says
+			}
+			continue
+		case *netip.Addr:
 			continue
 		}
-		if f := s.Field(i); f.CanInt() {
+		switch {
+		case r.IntN(2) == 0:
+		case f.CanInt():
 			f.SetInt(int64(r.Uint64() >> r.IntN(64)))
-		} else {
+		case f.CanUint():
 			f.SetUint(r.Uint64() >> r.IntN(64))
+		case f.Kind() == reflect.Bool:
+			f.SetBool(true)
+		case f.Kind() == reflect.String:
+			f.SetString(pick(r, "NO_SOCKET", "nginx: worker", "go away, (you) @ home/says=1", "\x00\xff%41 \n\"é\u2028"))
+		default:
+			panic("no random " + f.Type().String())
 		}
 	}
 	return v
@@ -170,9 +202,19 @@ func TestVocabularyIsComplete(t *testing.T) {
 	}
 	t.Run("Transfer", func(t *testing.T) { testValues(t, transferValues[:]) })
 	t.Run("Snapshot", func(t *testing.T) { testValues(t, snapshotValues[:]) })
+	t.Run("Packet", func(t *testing.T) { testValues(t, packetValues[:], "From", "To", "Flags", "Reset") })
+	t.Run("ResetSays", func(t *testing.T) { testValues(t, resetValues[:]) })
+	t.Run("Stream", func(t *testing.T) { testValues(t, streamValues[:], "From", "To") })
+	t.Run("Baseline", func(t *testing.T) { testValues(t, baselineValues[:], "Of") })
+	t.Run("ICMP", func(t *testing.T) { testValues(t, icmpValues[:], "Type", "Code", "IPv6", "From", "Errno") })
+	t.Run("Kernel", func(t *testing.T) { testValues(t, kernelValues[:], "Sent", "From", "To") })
+	if got, want := len(whats(t)), 9; got != want {
+		t.Errorf("package evidence has %d kinds of observations, %q; the random evidence has %d", got, whats(t), want)
+	}
 }
 
-func testValues[T any](t *testing.T, values []value[T]) {
+// testValues holds that each field has a name, but for those that are written in another way.
+func testValues[T any](t *testing.T, values []value[T], otherwise ...string) {
 	var v T
 	s := reflect.ValueOf(&v).Elem()
 	told := map[any]string{}
@@ -181,6 +223,9 @@ func testValues[T any](t *testing.T, values []value[T]) {
 	}
 	names := map[string]bool{}
 	for i := range s.NumField() {
+		if slices.Contains(otherwise, s.Type().Field(i).Name) {
+			continue
+		}
 		name := told[s.Field(i).Addr().Interface()]
 		if name == "" || names[name] {
 			t.Errorf("field %s is written as %q, want a name of its own", s.Type().Field(i).Name, name)
@@ -189,8 +234,34 @@ func testValues[T any](t *testing.T, values []value[T]) {
 	}
 }
 
-// countConstants counts the constants of a type in package evidence, in its own process: see integration/house.
+// countConstants counts the constants of a type in package evidence.
 func countConstants(t *testing.T, typ string) (n int) {
+	t.Helper()
+	for _, d := range declarations(t) {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.CONST {
+			continue
+		}
+		if id, ok := g.Specs[0].(*ast.ValueSpec).Type.(*ast.Ident); ok && id.Name == typ {
+			n += len(g.Specs)
+		}
+	}
+	return n
+}
+
+// whats names the types that are an evidence.What.
+func whats(t *testing.T) (names []string) {
+	t.Helper()
+	for _, d := range declarations(t) {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "source" {
+			names = append(names, f.Recv.List[0].Type.(*ast.Ident).Name)
+		}
+	}
+	return names
+}
+
+// declarations are those of package evidence, read in this process: see integration/house.
+func declarations(t *testing.T) (all []ast.Decl) {
 	t.Helper()
 	paths, err := filepath.Glob("../evidence/*.go")
 	if err != nil {
@@ -201,17 +272,9 @@ func countConstants(t *testing.T, typ string) (n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range file.Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.CONST {
-				continue
-			}
-			if id, ok := g.Specs[0].(*ast.ValueSpec).Type.(*ast.Ident); ok && id.Name == typ {
-				n += len(g.Specs)
-			}
-		}
+		all = append(all, file.Decls...)
 	}
-	return n
+	return all
 }
 
 func TestParseRefuses(t *testing.T) {
@@ -232,7 +295,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown call", `/send`, `/spend`, `want a call`},
 		{"a time of no kind", `u:fin@12.001`, `u:fin@soon`, `no time in seconds`},
 		{"time going back", `u:fin@12.001`, `u:fin@11.001`, `back in time`},
-		{"a sample out of place", `"samples":"3:`, `"samples":"9:`, `in place 9`},
+		{"a sample out of place", `"samples":"3:`, `"samples":"99:`, `in place 99`},
 		{"an unknown sample", `:moved@`, `:removed@`, `want a kind`},
 		{"an unknown value", `(in=`, `(inn=`, `no value is called "inn"`},
 		{"a value too large", `state=7`, `state=700`, `state`},
@@ -298,7 +361,7 @@ func TestIDs(t *testing.T) {
 
 // Whatever Parse takes, Append writes as a record within the contract, and reading that changes no more.
 func FuzzParse(f *testing.F) {
-	for _, c := range []*Connection{anExample(), harmless(), refused()} {
+	for _, c := range []*Connection{anExample(), harmless(), refused(), captured(), witnessed()} {
 		f.Add(Append(nil, c))
 	}
 	r := rand.New(rand.NewPCG(3, 4))

@@ -54,17 +54,20 @@ Kinds: **e** the end of a connection, **s** its start, **n** a notice. **bold**:
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", name, strings.Join(kinds, " "), typ, f.Unit, elastic, f.Loki, f.Meaning)
 	}
 	b.WriteString(`
-## Events and samples
+## Events, samples and packets
 
 ` + "`whyreset.events`" + ` is the story of the connection, in order; each event is *leg*:*what*@*seconds since the start*:
 
     d:connected@0.000 u:connected@0.001 u:fin@12.001 d:data@12.002 u:rst@12.004/recv p:abort_d@12.004
 
-- The leg is ` + "`u`" + ` (upstream) or ` + "`d`" + ` (downstream) for what was seen there, and ` + "`p`" + ` for what whyreset did itself, which ends in the
-  leg it was done to. What the other side does because of it is no cause.
+- The leg is ` + "`u`" + ` (upstream) or ` + "`d`" + ` (downstream) for what was seen there, ` + "`w`" + ` (whole) for what was seen between client and server
+  themselves, as in a capture, and ` + "`p`" + ` for what whyreset did itself, which ends in the leg it was done to. What the other side
+  does because of it is no cause.
 - Seen: ` + words(sawWords[1:]) + `, ` + "`" + wordReset + "`" + ` (ECONNRESET), ` + "`" + wordResetFIN + "`" + ` (EPIPE: a FIN had come before), other errors by the
   kernel's name, and ` + "`icmp(type/code,from,error)`" + ` or ` + "`icmp6(…)`" + ` with ` + "`-`" + ` for a sender that is not known. "data" stands for the first bytes from a
-  leg since the last event.
+  leg since the last event. An ICMP error from the wire goes on with ` + names(icmpValues[:]) + `.
+- Told by the kernel: ` + "`" + wordSent + "(from>to,…)`" + ` for a reset that a TCP stack of this machine made, ` + "`" + wordReceived + "(from>to,…)`" + ` for one that a
+  socket here accepted; then ` + names(kernelValues[:]) + `.
 - Done: ` + words(actionWords[1:]) + `.
 - A slash names the call that saw it (` + words(callWords[1:]) + `) where it is not the usual one.
 - Two events of equal time were found together: which came first is not known.
@@ -75,7 +78,20 @@ before it; what is zero is left out; times are in seconds.
 - ` + "`moved`" + `: what the relay had moved. ` + names(transferValues[:]) + `.
 - ` + "`tcp`" + `: the kernel's TCP_INFO and its two queues. ` + names(snapshotValues[:]) + `.
 
-Both together are the whole evidence of the verdict, exact to the nanosecond, so that a later version of whyreset can
+` + "`whyreset.packets`" + ` has what was seen on the wire, as *from*>*to*:*flags*@*seconds*(*name*=*value*,…):
+
+    d>u:S@0.000(frame=1,seq=1000,win=64240,ttl=64,df,mss=1460,wscale=7) u>d:RA@0.001(frame=2,ack=1001,ttl=64,df)says(text=go+away)
+
+- The ends are ` + "`d`" + ` (the client), ` + "`u`" + ` (the server) and ` + "`p`" + ` (whyreset). The flags are letters in the order FSRPAUEC, ` + "`-`" + ` for none.
+  Then ` + names(packetValues[:]) + `.
+- ` + "`says`" + `: what a reset says of itself. ` + names(resetValues[:]) + `.
+- ` + "`" + wordAll + "`" + ` in place of the flags: the account of all packets of a direction. ` + names(streamValues[:]) + `.
+- ` + "`u:" + wordBaseline + "`" + `: what other connections had shown of this end's address. ` + names(baselineValues[:]) + `.
+- Text is written as in the query of a URL. What is true or false is there or not. ` + "`scale`" + ` and ` + "`wscale`" + ` are left out where they are unknown.
+- In front may stand a place and a leg: ` + "`2:u:`" + `. The place is the number of events and samples before it, where it differs from the
+  place of the word before (0 at first). The leg, ` + "`p`" + ` for none, is there where it is not the one with these two ends.
+
+All three together are the whole evidence of the verdict, exact to the nanosecond, so that a later version of whyreset can
 explain an old record anew.
 
 ## Notices

@@ -8,33 +8,38 @@ import (
 	"whyreset/diagnose/evidence"
 )
 
-// The observations are told in two strings, which together are the evidence and nothing less.
+// The observations are told in three strings, which together are the evidence and nothing less.
 //
 // "whyreset.events" is for people, too: what happened, in order, as leg:what@seconds.
 //
 //	d:connected@0.000 u:connected@0.001 u:fin@12.001 d:data@12.002 u:rst@12.004/recv p:abort_d@12.004
 //
-// The leg is u (upstream) or d (downstream) for what was seen there, p for what the proxy did, which ends
-// in the leg it was done to. A slash names the call that saw it where it is not the usual one.
+// The leg is u (upstream) or d (downstream) for what was seen there, w (whole) for what a capture of the connection
+// itself saw, p for what the proxy did, which ends in the leg it was done to. A slash names the call that saw it
+// where it is not the usual one.
 //
 // "whyreset.samples" has the counters, as place:leg:kind@seconds(name=value,…) with zero values left out;
 // the place is the number of events before it.
 //
 //	2:u:moved@12.001(in=120,last_in=0.004) 2:u:tcp@12.001(state=7,rtt=0.000123)
+//
+// "whyreset.packets" has what was seen on the wire: see packets.go.
 
 // story writes the observations. It is kept for its buffers.
 type story struct {
 	events, samples []byte
 	snap            evidence.Snapshot // the one being written: a pointer to a local would be allocated
 	moved           evidence.Transfer
+	packets
 }
 
 // tell writes all observations; whole is false when one cannot be said in these words, so that the strings
 // must not be taken for the evidence.
 func (s *story) tell(observations []evidence.Observation) (whole bool) {
 	s.events, s.samples = s.events[:0], s.samples[:0]
+	s.packets.begin()
 	whole = true
-	events := 0
+	events, samples := 0, 0
 	for i := range observations {
 		o := &observations[i]
 		if o.Leg > evidence.Upstream {
@@ -49,10 +54,16 @@ func (s *story) tell(observations []evidence.Observation) (whole bool) {
 			s.moved = w
 			s.sampleStart(events, o, "moved")
 			s.samples = appendValues(s.samples, transferValues[:], &s.moved)
+			samples++
 		case evidence.Snapshot:
 			s.snap = w
 			s.sampleStart(events, o, "tcp")
 			s.samples = appendValues(s.samples, snapshotValues[:], &s.snap)
+			samples++
+		case evidence.Packet, evidence.Stream, evidence.Baseline:
+			if !s.packets.tell(events+samples, o) {
+				whole = false
+			}
 		default:
 			at := len(s.events)
 			if at > 0 {
@@ -79,7 +90,10 @@ func (s *story) sampleStart(events int, o *evidence.Observation, kind string) {
 	s.samples = appendSeconds(append(s.samples, '@'), o.At)
 }
 
-const legLetters = "pdu" // by evidence.Leg
+const (
+	legLetters      = "pdu" // by evidence.Leg
+	wholeConnection = "w"   // in place of a leg: seen between the far ends, not on a leg of ours
+)
 
 var (
 	sawWords  = [...]string{evidence.Connected: "connected", evidence.Data: "data", evidence.FIN: "fin"}
@@ -95,6 +109,12 @@ var (
 const (
 	wordReset    = "rst"           // ECONNRESET
 	wordResetFIN = "rst_after_fin" // EPIPE, which tcp_reset gives a socket that had seen a FIN
+)
+
+// What the kernel told of a reset.
+const (
+	wordSent     = "kernel_sent"     // tcp:tcp_send_reset
+	wordReceived = "kernel_received" // tcp:tcp_receive_reset
 )
 
 // usualCall is the call that sees such a thing as a rule.
@@ -122,24 +142,27 @@ func appendEvent(dst []byte, o *evidence.Observation) (_ []byte, ok bool) {
 		return appendSeconds(append(dst, '@'), o.At), true
 	}
 	if o.Leg == evidence.NoLeg {
-		return dst, false
+		dst = append(append(dst, wholeConnection...), ':')
+	} else {
+		dst = append(dst, legLetters[o.Leg], ':')
 	}
-	dst = append(dst, legLetters[o.Leg], ':')
 	switch w := o.What.(type) {
 	case evidence.Socket:
 		return appendSocket(dst, o, w)
 	case evidence.ICMP:
-		if dst, ok = appendICMP(dst, w); !ok {
-			return dst, false
-		}
-		return appendSeconds(append(dst, '@'), o.At), true
+		dst, ok = appendICMP(dst, w)
+	case evidence.Kernel:
+		dst, ok = appendKernel(dst, w)
 	}
-	return dst, false
+	if !ok {
+		return dst, false
+	}
+	return appendSeconds(append(dst, '@'), o.At), true
 }
 
 func appendSocket(dst []byte, o *evidence.Observation, w evidence.Socket) (_ []byte, ok bool) {
 	switch {
-	case int(w.Call) >= len(callWords):
+	case o.Leg == evidence.NoLeg || int(w.Call) >= len(callWords):
 		return dst, false
 	case w.Saw == evidence.Error:
 		dst = appendErrno(dst, w.Errno)
@@ -168,7 +191,8 @@ func appendErrno(dst []byte, e evidence.Errno) []byte {
 	return strconv.AppendUint(append(dst, "errno_"...), uint64(e), 10)
 }
 
-// appendICMP writes icmp(type/code,from,errno): "-" for a sender that is not known, no errno for none.
+// appendICMP writes icmp(type/code,from,errno) and what a capture knows: "-" for a sender that is not known, no errno
+// for none.
 func appendICMP(dst []byte, w evidence.ICMP) (_ []byte, ok bool) {
 	dst = append(dst, "icmp"...)
 	if w.IPv6 {
@@ -188,7 +212,29 @@ func appendICMP(dst []byte, w evidence.ICMP) (_ []byte, ok bool) {
 	if w.Errno != 0 {
 		dst = appendErrno(append(dst, ','), w.Errno)
 	}
+	if w.About > evidence.Upstream {
+		return dst, false
+	}
+	if w.OnWire || w != (evidence.ICMP{Type: w.Type, Code: w.Code, IPv6: w.IPv6, From: w.From, Errno: w.Errno}) {
+		dst = appendWire(dst, w)
+	}
 	return append(dst, ')'), true
+}
+
+// appendWire is apart because it lets w escape to the heap.
+func appendWire(dst []byte, w evidence.ICMP) []byte { return appendList(dst, icmpValues[:], &w) }
+
+// appendKernel writes kernel_sent(from>to,…) or kernel_received(from>to,…).
+func appendKernel(dst []byte, w evidence.Kernel) (_ []byte, ok bool) {
+	if w.From > evidence.Upstream || w.To > evidence.Upstream {
+		return dst, false
+	}
+	word := wordReceived
+	if w.Sent {
+		word = wordSent
+	}
+	dst = appendEnds(append(append(dst, word...), '('), w.From, w.To)
+	return append(appendList(dst, kernelValues[:], &w), ')'), true
 }
 
 // plainZone says that the name of an interface has nothing that stands for something else in an event.

@@ -12,45 +12,75 @@ import (
 )
 
 // readStory reads what tell has written.
-func readStory(events, samples string) ([]evidence.Observation, error) {
-	var all []evidence.Observation
-	var sampled []sample
-	for word := range strings.FieldsSeq(samples) {
-		s, err := readSample(word)
-		if err != nil {
-			return nil, fmt.Errorf("whyreset.samples has %q: %w", word, err)
-		}
-		sampled = append(sampled, s)
+func readStory(events, samples, packets string) ([]evidence.Observation, error) {
+	all, err := readPart("whyreset.events", events, readEvent)
+	if err != nil {
+		return nil, err
 	}
-	place := 0
-	takeSamples := func() {
-		for len(sampled) > 0 && sampled[0].place == place {
-			all = append(all, sampled[0].Observation)
-			sampled = sampled[1:]
-		}
+	sampled, err := readPart("whyreset.samples", samples, readSample)
+	if err != nil {
+		return nil, err
 	}
-	for word := range strings.FieldsSeq(events) {
-		takeSamples()
-		o, err := readEvent(word)
-		if err != nil {
-			return nil, fmt.Errorf("whyreset.events has %q: %w", word, err)
-		}
-		all = append(all, o)
-		place++
+	if all, err = merge("whyreset.samples", all, sampled); err != nil {
+		return nil, err
 	}
-	takeSamples()
-	if len(sampled) > 0 {
-		return nil, fmt.Errorf("whyreset.samples has a sample in place %d, want places in order and at most %d, the number of events", sampled[0].place, place)
+	var reader packetReader
+	shown, err := readPart("whyreset.packets", packets, reader.read)
+	if err != nil {
+		return nil, err
 	}
+	if all, err = merge("whyreset.packets", all, shown); err != nil {
+		return nil, err
+	}
+	var told []evidence.Observation
 	for i := range all {
 		if i > 0 && all[i].At < all[i-1].At {
-			return nil, fmt.Errorf("whyreset.events and whyreset.samples go back in time, from %v to %v", all[i-1].At, all[i].At)
+			return nil, fmt.Errorf("whyreset.events, samples and packets go back in time, from %v to %v", all[i-1].At, all[i].At)
 		}
+		told = append(told, all[i].Observation)
 	}
-	return all, nil
+	return told, nil
 }
 
-func readEvent(word string) (o evidence.Observation, err error) {
+// placed is an observation and the number of those before it in the parts read so far.
+type placed struct {
+	place int
+	evidence.Observation
+}
+
+func readPart(name, text string, read func(string) (placed, error)) (part []placed, err error) {
+	for word := range strings.FieldsSeq(text) {
+		one, err := read(word)
+		if err != nil {
+			return nil, fmt.Errorf("%s has %q: %w", name, word, err)
+		}
+		part = append(part, one)
+	}
+	return part, nil
+}
+
+// merge puts the observations of a part into their places among all.
+func merge(name string, all, part []placed) ([]placed, error) {
+	if len(part) == 0 {
+		return all, nil
+	}
+	merged := make([]placed, 0, len(all)+len(part))
+	for i := 0; i <= len(all); i++ {
+		for len(part) > 0 && part[0].place == i {
+			merged = append(merged, part[0])
+			part = part[1:]
+		}
+		if i < len(all) {
+			merged = append(merged, all[i])
+		}
+	}
+	if len(part) > 0 {
+		return nil, fmt.Errorf("%s has something in place %d, want places in order and at most %d, the number of what stands before", name, part[0].place, len(all))
+	}
+	return merged, nil
+}
+
+func readEvent(word string) (o placed, err error) {
 	leg, rest, ok := strings.Cut(word, ":")
 	at := strings.LastIndexByte(rest, '@')
 	if !ok || at < 0 {
@@ -65,19 +95,28 @@ func readEvent(word string) (o evidence.Observation, err error) {
 		if called {
 			return o, fmt.Errorf("the proxy's own doing was seen by no call")
 		}
-		return o, readAction(&o, what)
+		return o, readAction(&o.Observation, what)
 	}
-	if o.Leg, ok = readLeg(leg); !ok || o.Leg == evidence.NoLeg {
-		return o, fmt.Errorf("want a leg u, d or p")
-	}
-	if strings.HasPrefix(what, "icmp") {
-		if called {
-			return o, fmt.Errorf("an ICMP error has no call")
+	if leg != wholeConnection {
+		if o.Leg, ok = readLeg(leg); !ok {
+			return o, fmt.Errorf("want a leg u, d, w or p")
 		}
-		o.What, err = readICMP(what)
+	}
+	if kind, list, bracket := strings.Cut(what, "("); bracket {
+		if list, ok = strings.CutSuffix(list, ")"); !ok || called {
+			return o, fmt.Errorf("want a closing bracket, and no call")
+		}
+		if kind == wordSent || kind == wordReceived {
+			o.What, err = readKernel(kind, list)
+		} else {
+			o.What, err = readICMP(kind, list)
+		}
 		return o, err
 	}
-	return o, readSocket(&o, what, call, called)
+	if o.Leg == evidence.NoLeg {
+		return o, fmt.Errorf("what a socket told is of a leg u or d")
+	}
+	return o, readSocket(&o.Observation, what, call, called)
 }
 
 func readAction(o *evidence.Observation, what string) error {
@@ -133,12 +172,10 @@ func readErrno(word string) (evidence.Errno, bool) {
 	return evidence.ParseErrno(word)
 }
 
-func readICMP(what string) (w evidence.ICMP, err error) {
-	kind, rest, ok := strings.Cut(what, "(")
-	list, closed := strings.CutSuffix(rest, ")")
+func readICMP(kind, list string) (w evidence.ICMP, err error) {
 	parts := strings.Split(list, ",")
-	bad := fmt.Errorf("want icmp(type/code,from,error) or icmp6(…)")
-	if !ok || !closed || kind != "icmp" && kind != "icmp6" || len(parts) < 2 || len(parts) > 3 {
+	bad := fmt.Errorf("want icmp(type/code,from,error,…) or icmp6(…)")
+	if kind != "icmp" && kind != "icmp6" || len(parts) < 2 {
 		return w, bad
 	}
 	w.IPv6 = kind == "icmp6"
@@ -154,20 +191,30 @@ func readICMP(what string) (w evidence.ICMP, err error) {
 			return w, bad
 		}
 	}
-	if len(parts) == 3 {
-		if w.Errno, ok = readErrno(parts[2]); !ok {
-			return w, bad
+	parts = parts[2:]
+	if len(parts) > 0 {
+		if w.Errno, ok = readErrno(parts[0]); ok {
+			parts = parts[1:]
+		}
+	}
+	for _, pair := range parts {
+		if err = readValue(pair, icmpValues[:], &w); err != nil {
+			return w, err
 		}
 	}
 	return w, nil
 }
 
-type sample struct {
-	place int
-	evidence.Observation
+func readKernel(kind, list string) (w evidence.Kernel, err error) {
+	w.Sent = kind == wordSent
+	ends, rest, _ := strings.Cut(list, ",")
+	if w.From, w.To, err = readEnds(ends); err != nil {
+		return w, err
+	}
+	return w, readValues(rest, kernelValues[:], &w)
 }
 
-func readSample(word string) (s sample, err error) {
+func readSample(word string) (s placed, err error) {
 	place, rest, _ := strings.Cut(word, ":")
 	leg, rest, _ := strings.Cut(rest, ":")
 	kind, rest, ok := strings.Cut(rest, "@")
@@ -177,14 +224,9 @@ func readSample(word string) (s sample, err error) {
 	if s.Leg, ok = readLeg(leg); !ok {
 		return s, fmt.Errorf("want a leg u, d or p")
 	}
-	when, list, listed := strings.Cut(rest, "(")
-	if s.At, err = readSeconds(when); err != nil {
+	list, err := readWhen(rest, &s)
+	if err != nil {
 		return s, err
-	}
-	if listed {
-		if list, ok = strings.CutSuffix(list, ")"); !ok {
-			return s, fmt.Errorf("want a closing bracket")
-		}
 	}
 	switch kind {
 	case "moved":
@@ -201,38 +243,19 @@ func readSample(word string) (s sample, err error) {
 	return s, err
 }
 
-func readValues[T any](list string, values []value[T], into *T) error {
-	if list == "" {
-		return nil
+// readWhen reads seconds(list), or seconds alone.
+func readWhen(text string, into *placed) (list string, err error) {
+	when, list, listed := strings.Cut(text, "(")
+	if into.At, err = readSeconds(when); err != nil {
+		return "", err
 	}
-	for pair := range strings.SplitSeq(list, ",") {
-		name, text, _ := strings.Cut(pair, "=")
-		i := slices.IndexFunc(values, func(v value[T]) bool { return v.name == name })
-		if i < 0 {
-			return fmt.Errorf("no value is called %q", name)
-		}
-		var err error
-		switch p := values[i].in(into).(type) {
-		case *time.Duration:
-			*p, err = readSeconds(text)
-		case *uint8:
-			err = readUint(text, p, 8)
-		case *uint32:
-			err = readUint(text, p, 32)
-		case *uint64:
-			err = readUint(text, p, 64)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	if listed {
+		var ok bool
+		if list, ok = strings.CutSuffix(list, ")"); !ok {
+			return "", fmt.Errorf("want a closing bracket")
 		}
 	}
-	return nil
-}
-
-func readUint[T uint8 | uint32 | uint64](text string, into *T, bits int) error {
-	n, err := strconv.ParseUint(text, 10, bits)
-	*into = T(n)
-	return err
+	return list, nil
 }
 
 func readLeg(letter string) (evidence.Leg, bool) {
