@@ -9,6 +9,7 @@ func newRootCommand() *cobra.Command {
 		Long: `whyreset stands between clients and a service, carries every byte unchanged, and when a connection is cut
 says who cut it, why, how sure it is, whether it hurt, and what to do.`,
 		Example: `  whyreset demo
+  whyreset explain trace.pcap
   whyreset run --forward 15432=db:5432
   whyreset causes app_close_unread`,
 		SilenceErrors: true,
@@ -17,7 +18,7 @@ says who cut it, why, how sure it is, whether it hurt, and what to do.`,
 	root.Version = version()
 	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, noSuchFlag(cmd, err)) })
-	root.AddCommand(newRunCommand(), newDemoCommand(), newCausesCommand(), newConfigCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newDemoCommand(), newExplainCommand(), newCausesCommand(), newConfigCommand(), newVersionCommand())
 	root.SetHelpCommand(newHelpCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range append(root.Commands(), root) {

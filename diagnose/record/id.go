@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"time"
 )
@@ -10,9 +11,16 @@ const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 // NewID makes an ID for a connection that started then: a ULID, 48 bits of milliseconds and 80 of chance,
 // so that IDs of one host sort by time and those of many hosts do not meet.
-func NewID(start time.Time) string {
+func NewID(start time.Time) string { return makeID(start, rand.Uint64(), rand.Uint64()) }
+
+// FixedID is NewID with chance replaced by 80 bits of the key's: the same whenever the same is explained.
+func FixedID(start time.Time, key [16]byte) string {
+	return makeID(start, binary.BigEndian.Uint64(key[:]), binary.BigEndian.Uint64(key[8:]))
+}
+
+func makeID(start time.Time, hi, lo uint64) string {
 	var id [26]byte
-	ms, hi, lo := uint64(start.UnixMilli()), rand.Uint64(), rand.Uint64()
+	ms := uint64(start.UnixMilli())
 	for i := 9; i >= 0; i-- {
 		id[i] = crockford[ms&31]
 		ms >>= 5

@@ -47,6 +47,13 @@ func (s Style) AppendWhy(dst []byte, v *diagnose.Verdict) []byte {
 	return p.dst
 }
 
+// AppendPoint appends one more reason below the others, beside a label of at most 7 characters.
+func (s Style) AppendPoint(dst []byte, label, text string) []byte {
+	p := paragraphs{Style: s, dst: dst}
+	p.point(label, text)
+	return p.dst
+}
+
 var harm = map[diagnose.Impact]string{
 	diagnose.AnswerCut:         "The client got only part of an answer.",
 	diagnose.RequestUnanswered: "A request got no answer.",

@@ -47,23 +47,15 @@ func (s *Selection) Has(f *Frame) bool {
 	return false
 }
 
-// Extract reads the capture in, from its beginning, and writes to out, as pcapng, the frames of the connections that were selected. It
-// tells how many they were. A *FormatError means, as with Reader, that the frames before the damage were written.
-func Extract(in io.Reader, out io.Writer, selected *Selection) (frames int, err error) {
-	r, err := NewReader(in)
-	if err != nil {
-		return 0, err
-	}
-	w := NewWriter(out)
+// Extract reads the capture r, from its beginning, and writes the frames of the connections that were selected. It tells how many they
+// were. A *FormatError means, as with Reader, that the frames before the damage were written.
+func Extract(r *Reader, w *Writer, selected *Selection) (frames int, err error) {
 	for {
 		f, err := r.Next()
+		if err == io.EOF {
+			return frames, nil
+		}
 		if err != nil {
-			if flushed := w.Flush(); flushed != nil {
-				return frames, flushed
-			}
-			if err == io.EOF {
-				err = nil
-			}
 			return frames, err
 		}
 		if !selected.Has(&f) {

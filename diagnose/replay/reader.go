@@ -37,6 +37,10 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newReader(in)
+}
+
+func newReader(in *source) (*Reader, error) {
 	magic, err := in.r.Peek(4)
 	if err == io.EOF {
 		return nil, ErrNotCapture
@@ -70,6 +74,12 @@ func (r *Reader) Next() (Frame, error) {
 	r.frames++
 	return frame, nil
 }
+
+// Count is how many frames were read, those before Continue included.
+func (r *Reader) Count() int { return r.frames }
+
+// Continue makes the first frame the one behind so many: the capture is a further part of one that was written in parts.
+func (r *Reader) Continue(frames int) { r.frames = frames }
 
 // Offset is how many bytes were read, after decompression: for showing progress.
 func (r *Reader) Offset() int64 { return r.in.offset }

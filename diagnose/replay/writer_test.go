@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -138,7 +139,7 @@ func TestExtract(t *testing.T) {
 				}
 			}
 			var out bytes.Buffer
-			n, err := Extract(bytes.NewReader(file), &out, &selected)
+			n, err := extract(bytes.NewReader(file), &out, &selected)
 			if err != nil || n != len(c.frames) {
 				t.Fatalf("got %d frames, %v; want %d", n, err, len(c.frames))
 			}
@@ -182,12 +183,23 @@ func TestExtractAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := Extract(file, io.Discard, &selected)
+		got, err := extract(file, io.Discard, &selected)
 		file.Close()
 		if got != want {
 			t.Errorf("%s: got %d frames, %v; want %d", path, got, err, want)
 		}
 	}
+}
+
+// extract reads in from its beginning and writes what was selected to out.
+func extract(in io.Reader, out io.Writer, selected *Selection) (frames int, err error) {
+	r, err := NewReader(in)
+	if err != nil {
+		return 0, err
+	}
+	w := NewWriter(out)
+	frames, err = Extract(r, w, selected)
+	return frames, errors.Join(err, w.Flush())
 }
 
 func framesOf(errors []ICMP) (frames []int) {
@@ -216,7 +228,7 @@ func TestTshark(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	if _, err := Extract(bytes.NewReader(plainPcap(linkRaw, frames...)), out, &selected); err != nil {
+	if _, err := extract(bytes.NewReader(plainPcap(linkRaw, frames...)), out, &selected); err != nil {
 		t.Fatal(err)
 	}
 	got, err := exec.Command("tshark", "-n", "-r", path, "-T", "fields", "-e", "frame.number", "-e", "frame.time_epoch", "-e", "frame.comment").Output()

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"whyreset/diagnose/replay"
+)
+
+// explainCapture is one capture, in one file or in several that were written one after the other. Its frames are numbered through; a
+// number in a file is the one here less the frames of the parts before.
+type explainCapture struct {
+	parts       captureParts
+	tracker     *replay.Tracker
+	first, last time.Time // of its frames
+	frames      int
+	connections int
+	selected    replay.Selection // belongs to who explains
+}
+
+type captureParts []capturePart
+
+type capturePart struct {
+	file   *explainFile
+	before int // frames of the parts before
+}
+
+// place gives the file and the number in it of a frame.
+func (p captureParts) place(frame int) (*explainFile, int) {
+	i := len(p) - 1
+	for i > 0 && p[i].before >= frame {
+		i--
+	}
+	return p[i].file, frame - p[i].before
+}
+
+func (e *explainer) newCapture() *explainCapture {
+	c := &explainCapture{}
+	c.tracker = replay.NewTracker(func(found *replay.Connection) {
+		c.connections++
+		e.found <- finding{capture: c, parts: c.parts, captured: found}
+	})
+	e.captures = append(e.captures, c)
+	return c
+}
+
+// mixed is by how much the frames of two parts may be out of order: those of several devices are written in bunches.
+const mixed = time.Second
+
+// goesOn says whether the file continues the capture.
+func (c *explainCapture) goesOn(f *explainFile) bool {
+	return c != nil && f.once == nil && c.parts[0].file.series == f.series && !f.first.IsZero() && f.first.After(c.last.Add(-mixed))
+}
+
+// flush tells the connections that are left.
+func (c *explainCapture) flush() {
+	if c != nil {
+		c.tracker.Flush()
+	}
+}
+
+// readCapture reads one file of a capture.
+func (e *explainer) readCapture(c *explainCapture, f *explainFile, r *replay.Reader) {
+	c.parts = append(c.parts, capturePart{f, c.frames})
+	r.Continue(c.frames)
+	for {
+		frame, err := r.Next()
+		if err != nil {
+			e.readStopped(f, err, fmt.Sprintf("%d frames", r.Count()-c.frames))
+			break
+		}
+		c.tracker.Add(&frame)
+		if c.first.IsZero() {
+			c.first = frame.At
+		}
+		if frame.At.After(c.last) {
+			c.last = frame.At
+		}
+	}
+	c.frames = r.Count()
+}

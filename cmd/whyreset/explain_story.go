@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"hash/fnv"
+	"path/filepath"
+
+	"whyreset/diagnose"
+	"whyreset/diagnose/evidence"
+	"whyreset/diagnose/record"
+	"whyreset/diagnose/replay"
+)
+
+// explainStory is a connection explained.
+type explainStory struct {
+	record.Connection
+	place          string       // where it was found, for a person
+	received, sent uint64       // bytes by the client, by the server
+	capture        captureParts // nil for a record
+	reset          uint64       // frame of the first RST; zero: there is none
+}
+
+// explain finds the verdict for what was found. It is nil for a connection that is not to be told.
+func (e *explainer) explain(f *finding) *explainStory {
+	var s *explainStory
+	var told bool
+	if f.recorded != nil {
+		s, told = e.explainRecord(f.recorded)
+	} else {
+		s, told = e.explainCaptured(f)
+	}
+	if !told && !e.options.all || !e.options.filter.passes(&s.Connection) {
+		return nil
+	}
+	if f.captured != nil && e.export != nil {
+		f.capture.selected.Add(f.captured, exportComment(&s.Verdict))
+	}
+	return s
+}
+
+// explainCaptured explains a connection of a capture. It is told if something ended it that was not two FINs.
+func (e *explainer) explainCaptured(f *finding) (s *explainStory, told bool) {
+	c, ev := f.captured, f.captured.Evidence()
+	e.sequence++
+	s = &explainStory{received: uint64(c.Bytes[replay.Client]), sent: uint64(c.Bytes[replay.Server]), capture: f.parts}
+	s.Connection = record.Connection{
+		By: e.by, Sequence: e.sequence, Start: c.First, Duration: max(0, c.Last.Sub(c.First)), Destination: c.Server,
+		Downstream: record.Leg{Remote: c.Client}, Upstream: record.Leg{Remote: c.Server}, Evidence: &ev, Verdict: diagnose.Diagnose(&ev),
+	}
+	at := c.LastFrame
+	if c.Reset != nil {
+		at, s.reset = c.Reset.Frame, uint64(c.Reset.Frame)
+	}
+	file, number := f.parts.place(at)
+	s.File, s.place = file.name, fmt.Sprintf("#%d", number)
+	if e.several {
+		s.place = filepath.Base(file.name) + s.place
+	}
+	if c.Reset != nil {
+		here := *c.Reset
+		here.Frame = number
+		s.Capture = &here
+	}
+	s.ID = captureID(f, file, number)
+	return s, c.Reset != nil || s.Verdict.Cause != "unknown" && !clean(&s.Verdict)
+}
+
+// captureID is the same whenever the same capture is explained.
+func captureID(f *finding, file *explainFile, number int) string {
+	h := fnv.New128a()
+	fmt.Fprintf(h, "%s %s %s %d", filepath.Base(file.name), f.captured.Client, f.captured.Server, number)
+	return record.FixedID(f.captured.First, [16]byte(h.Sum(nil)))
+}
+
+// explainRecord explains a record anew, if it carries its evidence. It is told if it did not end clean, by the verdict of then or now.
+func (e *explainer) explainRecord(f *recordFound) (s *explainStory, told bool) {
+	s = &explainStory{Connection: *f.Connection}
+	line := s.Line()
+	s.received, s.sent = line.Received, line.Sent
+	if s.place = s.Listener; s.place == "" {
+		s.place = fmt.Sprintf("line %d", f.line)
+	}
+	if s.Evidence == nil {
+		return s, !clean(&s.Verdict)
+	}
+	then := s.Verdict
+	s.Verdict = diagnose.Diagnose(s.Evidence)
+	if then.Cause != s.Verdict.Cause || then.Confidence != s.Verdict.Confidence {
+		s.Earlier = &record.Earlier{Cause: then.Cause, Confidence: then.Confidence, Version: s.By.Version}
+	}
+	s.By.Version = e.by.Version
+	return s, !clean(&then) || !clean(&s.Verdict)
+}
+
+// clean says that nobody was cut: FINs ended the connection, and nobody missed anything.
+func clean(v *diagnose.Verdict) bool { return v.Action == diagnose.Closed && !v.Harmful() }
+
+// hasPackets says that there is something to draw.
+func (s *explainStory) hasPackets() bool {
+	if s.Evidence != nil {
+		for i := range s.Evidence.Observations {
+			if _, ok := s.Evidence.Observations[i].What.(evidence.Packet); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
