@@ -98,6 +98,11 @@ type Listener struct {
 	// Direction is what the packet rules take with rules.placement pod: what comes in, what goes out, or both.
 	// Default both.
 	Direction Direction `yaml:"direction" one:"both|in|out"`
+	// OnConflict is what source client does when the client comes back from the same port to the same place while its old
+	// connection still delivers here. The old one has a moment (250 ms) to end; then abort-old aborts it, and dials from another
+	// port where something else holds that port, and refuse refuses the new one. other-port takes another port at once.
+	// Default abort-old.
+	OnConflict OnConflict `yaml:"on_conflict" one:"abort-old|other-port|refuse"`
 }
 
 // Direction is that of connections, seen from a pod.
@@ -108,6 +113,16 @@ const (
 	DirectionBoth Direction = "both"
 	DirectionIn   Direction = "in"
 	DirectionOut  Direction = "out"
+)
+
+// OnConflict says which of two connections with the same addresses and ports is to live.
+type OnConflict string
+
+// Ways to solve a conflict.
+const (
+	ConflictAbortOld  OnConflict = "abort-old"
+	ConflictOtherPort OnConflict = "other-port"
+	ConflictRefuse    OnConflict = "refuse"
 )
 
 // Guard says what is done with destinations that are rarely meant and easily abused.

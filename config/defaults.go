@@ -28,7 +28,7 @@ func Defaults() *Config {
 }
 
 // Complete fills in what a listener may leave out: mode forward, source own,
-// guarded destinations refused, both directions, and the name MODE-N with the first N that no other listener bears.
+// guarded destinations refused, on_conflict abort-old, both directions, and the name MODE-N with the first N that no other listener bears.
 func (c *Config) Complete() {
 	taken, last := map[string]bool{}, map[Mode]int{}
 	for _, l := range c.Listeners {
@@ -53,6 +53,9 @@ func (c *Config) Complete() {
 		}
 		if l.Direction == "" {
 			l.Direction = DirectionBoth
+		}
+		if l.OnConflict == "" {
+			l.OnConflict = ConflictAbortOld
 		}
 		for l.Name == "" {
 			last[l.Mode]++

@@ -85,7 +85,7 @@ func TestForwardForms(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := Listener{Name: "forward-1", Mode: ModeForward, Address: test.listen, Upstream: test.upstream, Source: SourceOwn,
-				OwnAddresses: GuardRefuse, LinkLocal: GuardRefuse, Direction: DirectionBoth}
+				OwnAddresses: GuardRefuse, LinkLocal: GuardRefuse, Direction: DirectionBoth, OnConflict: ConflictAbortOld}
 			if len(cfg.Listeners) != 1 || cfg.Listeners[0] != want {
 				t.Errorf("got %+v, want only %+v", cfg.Listeners, want)
 			}

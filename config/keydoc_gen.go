@@ -17,6 +17,7 @@ var keyDoc = map[string]string{
 	"listeners[].ports":         "ports is which destination ports the packet rules take for this listener: ports and ranges such as 5432, 8000-8999, separated by commas.\nDefault \"\". Empty is for mode forward, and where rules.placement is none.",
 	"listeners[].interfaces":    "interfaces is by which network interfaces what the packet rules take comes in, or goes out with rules.placement client: names separated by commas, where \"veth*\" means all that begin so.\nDefault \"\". Empty = all but lo.",
 	"listeners[].direction":     "direction is what the packet rules take with rules.placement pod: what comes in, what goes out, or both.\nDefault both.",
+	"listeners[].on_conflict":   "on_conflict is what source client does when the client comes back from the same port to the same place while its old connection still delivers here. The old one has a moment (250 ms) to end; then abort-old aborts it, and dials from another port where something else holds that port, and refuse refuses the new one. other-port takes another port at once.\nDefault abort-old.",
 	"log":                       "log is how ended connections are told.",
 	"log.format":                "format is the form of the records: json (one line each), console (for people), or auto (console on a terminal, else json).\nDefault auto.",
 	"log.output":                "output is where the records go: stdout, stderr, or the path of a file (holding a \"/\"), to which is appended.\nDefault stdout. Empty is not allowed.",

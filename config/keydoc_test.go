@@ -100,7 +100,7 @@ func TestCommentForm(t *testing.T) {
 
 		"listeners[].allow": `""`, "listeners[].deny": `""`,
 		"listeners[].own_addresses": "refuse", "listeners[].link_local": "refuse",
-		"listeners[].ports": `""`, "listeners[].interfaces": `""`, "listeners[].direction": "both",
+		"listeners[].ports": `""`, "listeners[].interfaces": `""`, "listeners[].direction": "both", "listeners[].on_conflict": "abort-old",
 	}
 	for _, s := range scalars(Defaults()) {
 		defaults[s.path] = yamlText(s.kind, plainValue(s.value))

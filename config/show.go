@@ -33,7 +33,7 @@ func DefaultYAML() string {
 // exampleListeners stands, commented out, where the default has none.
 var exampleListeners = []Listener{{
 	Name: "db", Mode: ModeForward, Address: "127.0.0.1:15432", Upstream: "db:5432", Source: SourceOwn,
-	OwnAddresses: GuardRefuse, LinkLocal: GuardRefuse, Direction: DirectionBoth,
+	OwnAddresses: GuardRefuse, LinkLocal: GuardRefuse, Direction: DirectionBoth, OnConflict: ConflictAbortOld,
 }}
 
 // printer writes YAML of the one shape a Config has. Comments are its purpose,

@@ -95,6 +95,12 @@ func (v *validator) transparent(i int) {
 		v.fail(path, &source, &fault{what: "cannot be in mode redirect, whose connection tracking would take the second connection with the " +
 			"client's address and port for the first one", allowed: "own, client-ip, or mode tproxy"})
 	}
+	onConflict := string(l.OnConflict)
+	if path := listenerPath(i, "on_conflict"); l.Source != SourceClient && l.OnConflict != ConflictAbortOld &&
+		!v.failed.has(path) && !v.failed.has(listenerPath(i, "source")) {
+		v.fail(path, &onConflict, &fault{what: fmt.Sprintf("has no use with source %s, which takes any free port", l.Source),
+			allowed: "source client, or the default"})
+	}
 	if l.Mode != ModeForward {
 		return
 	}

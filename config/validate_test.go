@@ -49,11 +49,12 @@ func TestValidate(t *testing.T) {
 func TestValidateWithoutComplete(t *testing.T) {
 	c := Defaults()
 	c.Listeners = []Listener{{Address: ":1", Upstream: "db:1", OwnAddresses: GuardRefuse},
-		{Address: ":2", Upstream: "db:2", Mode: ModeForward, Source: SourceOwn, OwnAddresses: GuardRefuse, LinkLocal: GuardRefuse, Direction: DirectionBoth}}
+		{Address: ":2", Upstream: "db:2", Mode: ModeForward, Source: SourceOwn, OwnAddresses: GuardRefuse, LinkLocal: GuardRefuse, Direction: DirectionBoth, OnConflict: ConflictAbortOld}}
 	const want = `listeners[0].mode: "" is empty; allowed: forward, redirect, tproxy` + "\n" +
 		`listeners[0].source: "" is empty; allowed: own, client-ip, client` + "\n" +
 		`listeners[0].link_local: "" is empty; allowed: refuse, allow` + "\n" +
-		`listeners[0].direction: "" is empty; allowed: both, in, out`
+		`listeners[0].direction: "" is empty; allowed: both, in, out` + "\n" +
+		`listeners[0].on_conflict: "" is empty; allowed: abort-old, other-port, refuse`
 	err := asError(validate(c, nil, everything, nil))
 	if got := strings.TrimSuffix(lines(err), "\n"); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)

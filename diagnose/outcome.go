@@ -47,7 +47,7 @@ func actionOf(c *cause.Case, id string) Action {
 		}
 		switch w {
 		case evidence.Refused, evidence.Limit, evidence.ResolveFailed,
-			evidence.NotRedirected, evidence.Denied, evidence.Guarded, evidence.NotPermitted:
+			evidence.NotRedirected, evidence.Denied, evidence.Guarded, evidence.NotPermitted, evidence.PortTaken:
 			return Refused
 		}
 	}

@@ -17,8 +17,9 @@ import (
 // start; rules made by somebody else would lead back here, which is refused as a loop.
 func transparent(l config.Listener, r config.Rules) (intercept.Way, error) {
 	way := intercept.Way{
-		Mode:   map[config.Mode]intercept.Mode{config.ModeRedirect: intercept.Redirect, config.ModeTProxy: intercept.TProxy}[l.Mode],
-		Source: map[config.SourceAddr]intercept.Source{config.SourceClientIP: intercept.ClientIP, config.SourceClient: intercept.Client}[l.Source],
+		Mode:       map[config.Mode]intercept.Mode{config.ModeRedirect: intercept.Redirect, config.ModeTProxy: intercept.TProxy}[l.Mode],
+		Source:     map[config.SourceAddr]intercept.Source{config.SourceClientIP: intercept.ClientIP, config.SourceClient: intercept.Client}[l.Source],
+		OnConflict: map[config.OnConflict]intercept.OnConflict{config.ConflictOtherPort: intercept.OtherPort, config.ConflictRefuse: intercept.Refuse}[l.OnConflict],
 		Policy: &intercept.Policy{
 			Allow: config.Prefixes(l.Allow), Deny: config.Prefixes(l.Deny),
 			Own: l.OwnAddresses == config.GuardAllow, LinkLocal: l.LinkLocal == config.GuardAllow,

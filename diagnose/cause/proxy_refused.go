@@ -8,12 +8,13 @@ var _ = register(Cause{
 	Title:  "the proxy refused the connection",
 	Text: "The proxy was not to carry this connection, or could not, and the sentence says which. It was a loop: it came from an upstream leg of ours, and going on would make " +
 		"one connection as many as there are ports. It was not redirected: in modes redirect and tproxy the rules of the kernel tell where a connection was to go, and this one came straight " +
-		"to the listener. Its destination is refused by a list, or because such destinations are rarely meant and easily abused. Or the proxy has not the right to dial as the client.",
+		"to the listener. Its destination is refused by a list, or because such destinations are rarely meant and easily abused. Or the proxy has not the right to dial as the client, or not the client's port, and is not to take another.",
 	Advice: []string{
 		"A loop in mode forward: correct the upstream, which must not be, directly or by a rule on the way, an address on which whyreset listens",
 		"A loop in modes redirect and tproxy: exempt the proxy's own connections from the rules",
 		"Not redirected: connect to the server's own address, and look whether the rules are in place",
 		"A refused destination: listeners[].allow, deny, own_addresses and link_local decide",
+		"The client's port in use: listeners[].on_conflict decides",
 		"No right to dial as the client: give CAP_NET_RAW or CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE for clients with ports below 1024",
 	},
 	IETF: 9, HAProxy: "PC", Envoy: "NR",
@@ -36,6 +37,9 @@ var _ = register(Cause{
 		case evidence.NotPermitted:
 			f.Sentence = say("the proxy refused the connection from %s: it has not the right to dial %s as the client", c.Client, c.Server)
 			f.For = []Cite{did("the kernel refused the client's address or port, or the proxy's mark, before anything was sent")}
+		case evidence.PortTaken:
+			f.Sentence = say("the proxy refused the connection from %s: the client's port is still in use here towards %s", c.Client, c.Server)
+			f.For = []Cite{did("a connection from the client's address and port to the same destination is not over on this host, and listeners[].on_conflict is refuse")}
 		default:
 			return Finding{}
 		}

@@ -9,7 +9,9 @@ const (
 	PassedFIN             // sent a FIN to this leg because the other had sent one
 	PassedReset           // reset this leg because the other was over
 	Closed                // closed this leg in order
-	IdleTimeout           // our idle timeout ended the pair
+	OtherPort             // dialled from the client's address, and another port than the client's, which could not be had
+	AbortedOld            // aborted the upstream leg of this client's last connection from the same port to the same place
+	IdleTimeout           // our idle timeout ended the pair, as all below are ends of our making
 	ConnectTimeout        // our connect timeout gave up on an address
 	FlushTimeout          // the leg took nothing for the flush timeout
 	Shutdown              // the proxy was stopped
@@ -20,6 +22,8 @@ const (
 	Denied                // refused: its destination is on the deny list, or not on the allow list
 	Guarded               // refused: its destination is this host's own, link-local, a metadata service or no single host
 	NotPermitted          // refused: this process may not dial as the client, or with its mark
+	ClientBack            // the client came back from the same port, and this leg of its old connection was in the way
+	PortTaken             // refused: the client's port is in use here towards the same place
 )
 
 func (Action) source() Source { return Self }

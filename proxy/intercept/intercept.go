@@ -41,13 +41,24 @@ const (
 	Client                 // the client's address and port
 )
 
+// OnConflict is what becomes of a client that comes back from a port that, with source client, is still in use here
+// towards the same destination. With all but OtherPort the port has a moment to become free.
+type OnConflict uint8
+
+const (
+	AbortOld  OnConflict = iota // its old connection is aborted; another port where that does not free it
+	OtherPort                   // another port of the client's address, at once
+	Refuse                      // the new connection is refused
+)
+
 // Way is how the connections of one listener are carried. It must not change once it is in use.
 type Way struct {
-	Mode   Mode
-	Source Source
-	Mark   uint32         // SO_MARK of dialling sockets; zero: none
-	Listen netip.AddrPort // the listener's address, with its real port
-	Policy *Policy        // of destinations; nil: all but what Aim refuses by itself
+	Mode       Mode
+	Source     Source
+	Mark       uint32         // SO_MARK of dialling sockets; zero: none
+	Listen     netip.AddrPort // the listener's address, with its real port
+	OnConflict OnConflict     // zero: AbortOld
+	Policy     *Policy        // of destinations; nil: all but what Aim refuses by itself
 }
 
 // DefaultMark is that of package rules, by which its rules know the proxy's own connections.
@@ -92,6 +103,12 @@ func (w *Way) dial(source Source, client, to netip.AddrPort, opt kernel.Options)
 // DialOtherPort, helps.
 func (w *Way) Conflict(errno kernel.Errno) bool {
 	return w.Source == Client && (errno == syscall.EADDRINUSE || errno == syscall.EADDRNOTAVAIL)
+}
+
+// PortForbidden says whether Dial, having left no socket, failed because the client's port is below 1024
+// (net.ipv4.ip_unprivileged_port_start) and this process has no CAP_NET_BIND_SERVICE. DialOtherPort helps.
+func (w *Way) PortForbidden(errno kernel.Errno) bool {
+	return w.Source == Client && errno == syscall.EACCES
 }
 
 // Forbidden says whether Dial, having left no socket, failed for want of a right: EPERM to the mark or to the client's

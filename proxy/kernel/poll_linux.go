@@ -80,13 +80,13 @@ func (p *Poll) ctl(op, fd int, mask uint32, token uint64) Errno {
 // Wake makes a present or the next Wait return with WakeToken. Safe from any goroutine.
 func (p *Poll) Wake() {
 	one := [8]byte{7: 1}
-	unix.Write(p.wake, one[:])
+	unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wake), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one)) // an eventfd: never waits
 }
 
 // Woken empties the eventfd after a WakeToken.
 func (p *Poll) Woken() {
 	var b [8]byte
-	unix.Read(p.wake, b[:])
+	unix.RawSyscall(unix.SYS_READ, uintptr(p.wake), uintptr(unsafe.Pointer(&b)), unsafe.Sizeof(b))
 }
 
 // rawWait bounds how long Wait keeps its processor while nothing happens, in ms. Leaving through the

@@ -66,7 +66,7 @@ func (l *loop) accept(ln *listener) kernel.Errno {
 		l.refuse(p, evidence.Limit)
 	case why != evidence.NoAction:
 		l.refuse(p, why)
-	case ln.Way.Ours(peer.Addr()) && l.relay.dialled.has(peer, to):
+	case ln.Way.Ours(peer.Addr()) && l.relay.isDialled(peer, to):
 		l.refuse(p, evidence.Refused)
 	case l.relay.limits.exceeded(p, l.relay.active.Load()):
 		l.refuse(p, evidence.Limit)

@@ -14,12 +14,20 @@ func (l *loop) dial(p *pair) {
 	p.stage = connecting
 	to := netip.AddrPortFrom(p.addresses[0].Addr().Unmap(), p.addresses[0].Port()) // as the kernel will name it
 	p.addresses = p.addresses[1:]
+	l.dialAt(p, to)
+}
+
+func (l *loop) dialAt(p *pair, to netip.AddrPort) {
 	g := &p.legs[up]
-	fd, errno := l.connect(p, to)
-	*g = leg{fd: int32(fd), remote: to, transfer: g.transfer}
+	*g = leg{fd: -1, remote: to, transfer: g.transfer}
+	fd, errno, done := l.connect(p, to)
+	if !done {
+		return
+	}
+	p.stage, g.fd = connecting, int32(fd)
 	if fd >= 0 && (errno == 0 || errno == syscall.EINPROGRESS) {
 		g.local = kernel.LocalAddr(fd)
-		l.relay.dialled.add(g.local, g.remote)
+		l.relay.dialled.add(g.local, g.remote, l.owner(p))
 		errno = l.poll.Add(fd, legMask, token(p, up))
 	}
 	if fd < 0 && p.listener.Way.Forbidden(errno) { // no answer of a firewall: nothing was sent
@@ -131,7 +139,7 @@ func (l *loop) closeUpstream(p *pair, how func(int)) {
 	if g.fd < 0 {
 		return
 	}
-	l.relay.dialled.remove(g.local, g.remote)
+	l.relay.dialled.remove(g.local, g.remote, l.owner(p))
 	how(int(g.fd))
 	g.fd = -1
 }

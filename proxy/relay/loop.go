@@ -9,7 +9,7 @@ import (
 	"whyreset/proxy/kernel"
 )
 
-// loop is one event loop. All its fields but the last three are its goroutine's own.
+// loop is one event loop. All its fields but the last ones, from orders on, are its goroutine's own.
 type loop struct {
 	relay     *Relay
 	poll      *kernel.Poll
@@ -25,10 +25,13 @@ type loop struct {
 	now       int64    // one time for all that is found in a batch: it has no order
 	exit      bool
 	last      [2]snapshot // of the pair that is just ending
+	answering []owner     // the other buffer of asked
 	batch     [256]kernel.Event
 	buffer    [copyBuffer]byte
 
 	orders  atomic.Uint32
+	asking  sync.Mutex
+	asked   []owner // pairs that other loops want aborted
 	mu      sync.Mutex
 	ended   []Ended   // for the reporter
 	started []Started // likewise
@@ -40,7 +43,8 @@ const (
 	orderStopAccepting uint32 = 1 << iota
 	orderAbort
 	orderExit
-	orderIdle // the idle timeout has changed
+	orderIdle  // the idle timeout has changed
+	orderAsked // another loop wants something
 )
 
 // Sizes of a turn. A read that fills copyBuffer is bulk, worth a pipe. turn bounds how much one flow
@@ -155,7 +159,7 @@ func (l *loop) event(p *pair, i int, mask uint32) {
 		l.established(p)
 	}
 	l.observe(p, i, mask)
-	if p.stage == connecting {
+	if p.stage == connecting || p.stage == barred {
 		if p.legs[i].failed {
 			l.finish(p) // the client is gone: there is nobody to connect for
 		}
@@ -213,6 +217,8 @@ func (l *loop) expire() {
 		p := l.timers[0]
 		l.timers.stop(p)
 		switch p.stage {
+		case barred:
+			l.dialAt(p, p.legs[up].remote)
 		case connecting:
 			l.connectTimedOut(p)
 		case open:
@@ -228,6 +234,9 @@ func (l *loop) obey() {
 	o := l.orders.Swap(0)
 	if o&orderIdle != 0 {
 		l.armIdle()
+	}
+	if o&orderAsked != 0 {
+		l.answer()
 	}
 	if o&orderStopAccepting != 0 {
 		l.stopAccepting()

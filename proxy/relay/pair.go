@@ -18,6 +18,7 @@ type stage uint8
 
 const (
 	free       stage = iota
+	barred           // the client's port is still taken, so it will be dialled again soon; nothing is read from it yet
 	connecting       // the upstream's handshake is under way; nothing is read from the client yet
 	open             // bytes flow
 	flushing         // one leg is over by an error; the other still gets what that leg had sent
@@ -30,6 +31,7 @@ type pair struct {
 	stage    stage
 	queued   bool // in the loop's list of those that used up their turn
 	counted  bool // by its source, see limits
+	cleared  bool // what held the client's port has been aborted for this pair
 	nevents  uint8
 	failures uint8 // addresses that could not be connected to
 	index    uint32
@@ -43,7 +45,7 @@ type pair struct {
 	meant     [1]netip.AddrPort // what addresses holds where the client's own aim is dialled
 	accepted  int64             // ns on the relay's clock, as all times here
 	active    int64             // last byte either way
-	progress  int64             // flushing and closing: when the queue last shrank
+	progress  int64             // flushing and closing: when the queue last shrank; barred: since when
 	waiting   int64             // and how long it was then
 	tick      int64             // and the present pause between looks
 
@@ -99,7 +101,8 @@ type icmpError struct {
 // maxEvents bounds the story of one pair, and no story is longer. Before the first byte: accepted,
 // connected, failed addresses up to maxFailures (further ones are not told), the last of them. Then each
 // leg has one FIN and one error, passed on once each, and data before the first ending and between the
-// two FINs; and there is at most one end of our own making.
+// two FINs; and there is at most one end of our own making. A client that comes back to its port takes two at most, and
+// has no failed addresses.
 const (
 	maxEvents   = 24
 	maxFailures = 6
