@@ -145,6 +145,20 @@ var examples = []example{
 		cause: "proxy_refused", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
 	{name: "not permitted to dial as the client", story: func() *story { return local().did(0, evidence.NoLeg, evidence.NotPermitted) },
 		cause: "proxy_refused", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
+	{name: "the client's port is taken", story: func() *story { return local().did(250*ms, evidence.NoLeg, evidence.PortTaken) },
+		cause: "proxy_refused", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
+	{name: "the client came back while its last bytes were delivered", story: func() *story {
+		return local().connected(1*ms).sent(2*ms, down, 4<<20).sent(5*ms, up, 100).fin(6*ms, up).fin(7*ms, down).did(500*ms, up, evidence.ClientBack)
+	}, cause: "proxy_flush_timeout", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.ClosingPhase},
+	{name: "the client reset and came back", story: func() *story {
+		return exchanged(local()).fails(3*sec, down, evidence.ECONNRESET, 0).did(4*sec, up, evidence.ClientBack)
+	}, cause: "app_abort", confidence: cause.Possible, side: diagnose.SideDownstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase,
+		alike: []string{"app_close_unread"}},
+	{name: "the client came back, and its first end was not seen", story: func() *story { return exchanged(local()).did(4*sec, up, evidence.ClientBack) },
+		cause: "proxy_flush_timeout", confidence: cause.Possible, side: diagnose.SideProxy, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase},
+	{name: "connected from another port than the client's", story: func() *story {
+		return exchanged(local()).add(0, up, evidence.OtherPort).fin(30*ms, down).fin(31*ms, up)
+	}, cause: "clean_close", confidence: cause.Conclusive, side: diagnose.SideDownstream, action: diagnose.Closed, impact: diagnose.NoImpact, phase: cause.Responding},
 	{name: "no address", story: func() *story { return local().did(0, evidence.NoLeg, evidence.ResolveFailed) },
 		cause: "proxy_resolve_failed", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
 	{name: "limit", story: func() *story { return local().did(0, evidence.NoLeg, evidence.Limit) },

@@ -170,6 +170,13 @@ func (r *placed) server(version int, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(r.Server.Addr6(), port)
 }
 
+func (r *placed) client(version int, port uint16) netip.AddrPort {
+	if version == 4 {
+		return netip.AddrPortFrom(r.Client.Addr4(), port)
+	}
+	return netip.AddrPortFrom(r.Client.Addr6(), port)
+}
+
 func (r *placed) serve(port uint16, steps ...lab.Step) *lab.Peer {
 	r.t.Helper()
 	ln, err := r.Server.Listen("tcp", fmt.Sprintf(":%d", port))

@@ -17,6 +17,7 @@ import (
 
 	"whyreset/config"
 	"whyreset/diagnose"
+	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/record"
 	"whyreset/integration/lab"
 	"whyreset/proxy/rules"
@@ -189,61 +190,100 @@ func (r *placed) refusals() {
 	}
 }
 
-// A client that comes back from its port, while the server has not yet taken what it sent before, is served from another.
+// A client that comes back from its port, while the server has not yet taken what it sent before, is served: from the same
+// port, its old connection ended, or from another one, and both go on. Or it is refused, and the old one goes on.
 func TestTransparentClientComesBack(t *testing.T) {
 	t.Parallel()
-	r := startPlaced(t, rules.Router, rules.TProxy, rules.SourceClient, config.Listener{})
-	r.apply()
-	ln, err := r.Server.Listen("tcp", ":80")
-	if err != nil {
-		t.Fatal(err)
+	for _, on := range []config.OnConflict{config.ConflictAbortOld, config.ConflictOtherPort, config.ConflictRefuse} {
+		t.Run(string(on), func(t *testing.T) {
+			t.Parallel()
+			r := startPlaced(t, rules.Router, rules.TProxy, rules.SourceClient, config.Listener{OnConflict: on})
+			r.apply()
+			ln, err := r.Server.Listen("tcp", ":80")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			for _, version := range []int{4, 6} {
+				r.comeBack(ln, on, r.client(version, 40000), r.server(version, 80))
+			}
+		})
 	}
-	defer ln.Close()
-	for _, version := range []int{4, 6} {
-		to := r.server(version, 80)
-		from := netip.AddrPortFrom(r.Client.Addr4(), 40000)
-		if version == 6 {
-			from = netip.AddrPortFrom(r.Client.Addr6(), 40000)
-		}
-		first := r.dialFrom(from, to)
-		held := r.acceptOn(ln)
-		first.SetWriteDeadline(time.Now().Add(time.Second))
-		written, err := io.CopyN(first, endlessZeros{}, 1<<30)
-		if err == nil {
-			t.Fatal("the server, which reads nothing, took 1 GiB")
-		}
-		first.SetLinger(0)
-		first.Close()
+}
 
-		second := r.dialFrom(from, to)
-		defer second.Close()
+func (r *placed) comeBack(ln net.Listener, on config.OnConflict, from, to netip.AddrPort) {
+	r.t.Helper()
+	first := r.dialFrom(from, to)
+	held := r.acceptOn(ln)
+	defer held.Close()
+	first.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+	written, err := io.CopyN(first, endlessZeros{}, 1<<30)
+	if err == nil {
+		r.t.Fatal("the server, which reads nothing, took 1 GiB")
+	}
+	first.SetLinger(0)
+	first.Close()
+
+	second := r.dialFrom(from, to)
+	defer second.Close()
+	if on == config.ConflictRefuse {
+		if n, err := io.Copy(io.Discard, second); n > 0 || !errors.Is(err, syscall.ECONNRESET) {
+			r.t.Errorf("%v: got %d bytes and %v, want a reset", from, n, err)
+		}
+		if c := r.record(); c.Verdict.Cause != "proxy_refused" || !strings.Contains(c.Verdict.Sentence, "still in use here") || c.Destination != to {
+			r.t.Errorf("%v: got %s, want proxy_refused: %s", from, c.Verdict.Cause, c.Verdict.Sentence)
+		}
+	} else {
 		if _, err := io.WriteString(second, "hello"); err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
 		server := r.acceptOn(ln)
 		defer server.Close()
 		text := make([]byte, 5)
 		if _, err := io.ReadFull(server, text); err != nil || string(text) != "hello" {
-			t.Fatalf("got %q, %v, want hello", text, err)
+			r.t.Fatalf("got %q, %v, want hello", text, err)
 		}
 		got := server.RemoteAddr().(*net.TCPAddr).AddrPort()
 		got = netip.AddrPortFrom(got.Addr().Unmap(), got.Port())
-		if got.Addr() != from.Addr() || got == from {
-			t.Errorf("IPv%d: the server saw %v, want %v with another port", version, got, from.Addr())
+		if got.Addr() != from.Addr() || (got == from) != (on == config.ConflictAbortOld) {
+			r.t.Errorf("%v came back, and the server saw %v", from, got)
 		}
-		n, err := io.Copy(io.Discard, held)
-		if n == 0 || n > written || !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("IPv%d: the first server got %d of %d bytes and %v, want a reset behind some", version, n, written, err)
+		defer func() {
+			second.Close()
+			server.Close()
+			c := r.record()
+			if c.Upstream.Local != got || c.Downstream.Remote != from || c.Destination != to {
+				r.t.Errorf("the record has %v and %v to %v", c.Downstream, c.Upstream, c.Destination)
+			}
+			want := evidence.AbortedOld
+			if on == config.ConflictOtherPort {
+				want = evidence.OtherPort
+			}
+			r.wantAction(c, want)
+		}()
+	}
+	if on == config.ConflictAbortOld { // before anybody has read a byte of it
+		c := r.record()
+		r.wantAction(c, evidence.ClientBack)
+		if c.Verdict.Side != diagnose.SideDownstream {
+			r.t.Errorf("got %s on side %s, want the client's: %s", c.Verdict.Cause, c.Verdict.Side, c.Verdict.Sentence)
 		}
-		held.Close()
+	}
+	n, err := io.Copy(io.Discard, held)
+	if n == 0 || n > written || !errors.Is(err, syscall.ECONNRESET) {
+		r.t.Errorf("%v: the first server got %d of %d bytes and %v, want a reset behind some", from, n, written, err)
+	}
+	if on != config.ConflictAbortOld {
 		if v := r.record().Verdict; v.Side != diagnose.SideDownstream {
-			t.Errorf("IPv%d: got %s on side %s: %s", version, v.Cause, v.Side, v.Sentence)
+			r.t.Errorf("%v: got %s on side %s: %s", from, v.Cause, v.Side, v.Sentence)
 		}
-		second.Close()
-		server.Close()
-		if c := r.record(); c.Upstream.Local != got || c.Downstream.Remote != from || c.Destination != to {
-			t.Errorf("IPv%d: the record has %v and %v to %v", version, c.Downstream, c.Upstream, c.Destination)
-		}
+	}
+}
+
+func (r *placed) wantAction(c *record.Connection, want evidence.Action) {
+	r.t.Helper()
+	if !slices.ContainsFunc(c.Evidence.Observations, func(o evidence.Observation) bool { return o.What == want }) {
+		r.t.Errorf("the record of %v has no action %d: %v", c.Downstream.Remote, want, c.Evidence.Observations)
 	}
 }
 

@@ -21,10 +21,14 @@ var _ = register(Cause{
 				For:      []Cite{did("our flush timeout (timeouts.flush) ran out with %s undelivered", size(c.Lost()))},
 			}
 		case c.did(evidence.ClientBack):
-			return Finding{Strength: Conclusive,
+			f := Finding{Strength: Conclusive,
 				Sentence: say("the proxy aborted the connection with %s undelivered: client %s had come back from the same port", size(c.Lost()), c.Client),
 				For:      []Cite{did("the client opened a new connection from the same address and port, and listeners[].on_conflict is abort-old")},
 			}
+			if c.FIN[evidence.Downstream] == nil { // it has ended for the client, who could not come back otherwise
+				f.Strength, f.Against = Possible, []Cite{saw("how the connection had ended for the client was not seen")}
+			}
+			return f
 		}
 		return Finding{}
 	},
