@@ -25,6 +25,7 @@ import (
 // Connection is one that has ended, as its sockets were named. Times have a monotonic reading.
 type Connection struct {
 	Accepted, Ended time.Time
+	FirstEnd        time.Time // when the first ending on either leg was noticed; zero: not before Ended
 	Down, Up        Leg
 	Meant           netip.AddrPort // where the client's packets go when the kernel rewrites that for us; else invalid
 }
@@ -38,6 +39,14 @@ func (c *Connection) leg(l evidence.Leg) Leg {
 		return c.Up
 	}
 	return c.Down
+}
+
+// firstEnd is FirstEnd, or Ended.
+func (c *Connection) firstEnd() time.Time {
+	if c.FirstEnd.IsZero() {
+		return c.Ended
+	}
+	return c.FirstEnd
 }
 
 // Source is one way of watching. Its methods may be called from any goroutine.

@@ -1,0 +1,197 @@
+package watch
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"whyreset/diagnose/evidence"
+)
+
+// Witness hears from this machine's kernel of every reset that a TCP stack here makes or accepts, in whatever network
+// namespace: tcp:tcp_send_reset and tcp:tcp_receive_reset. Where the peer lives on the same kernel (container, pod, sidecar)
+// that is the exact reason and, where a call of a process made the reset, the process.
+//
+//	w, err := watch.OpenWitness()
+//	if err != nil {
+//		witness = watch.Absent(err.Error()) // such as "not root"
+//	}
+//
+// It costs a connection that ends without a reset nothing but a look-up. What it hears is kept for a while, bounded; what
+// it had to forget, or never got, is told in the coverage.
+//
+// Privileges are needed by OpenWitness alone.
+type Witness struct {
+	way  string    // how it hears: "raw tracepoints" or "tracefs"
+	own  uint32    // the inode of this process's network namespace
+	zero time.Time // when CLOCK_MONOTONIC, by which the kernel tells times, was zero
+
+	mu     sync.Mutex
+	source source // what the kernel has noted since the last drain
+	heard  store
+	failed error // why nothing is heard any more; nil: all is well
+
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+// A source hands over what the kernel has noted. It never waits.
+type source interface {
+	drain(hear func(event)) (lost uint64, err error) // lost since the last drain
+	close()
+}
+
+// ErrUnwatched is what every error of OpenWitness is, for errors.Is.
+var ErrUnwatched = errors.New("not watched")
+
+// Unwatched says why a source of evidence cannot be had here. Its text is short enough for the coverage.
+type Unwatched struct {
+	Why string // a few words for people: "not root"
+	Err error  // what was tried and what came of it, each way one after the other
+}
+
+func (u *Unwatched) Error() string        { return u.Why }
+func (u *Unwatched) Unwrap() error        { return u.Err }
+func (u *Unwatched) Is(target error) bool { return target == ErrUnwatched }
+
+const (
+	// drainEvery keeps the kernel's buffer from running over while nobody asks: it holds some 10,000 resets.
+	drainEvery = 100 * time.Millisecond
+	// beforeAccept is how long before it was accepted a connection may have been cut: it waited in the listener's queue.
+	beforeAccept = time.Second
+	// beforeEnd is how long before its first ending was noticed a connection's resets must all have been heard.
+	beforeEnd = time.Second
+)
+
+func newWitness(way string, own uint32, zero time.Time, s source) *Witness {
+	w := &Witness{way: way, own: own, zero: zero, source: s, stop: make(chan struct{})}
+	w.done.Go(w.keepDraining)
+	return w
+}
+
+// Way is how the kernel is heard, for people.
+func (w *Witness) Way() string { return w.way }
+
+// Lost is the number of resets that were never heard of because the kernel's buffer was full.
+func (w *Witness) Lost() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.listen()
+	return w.heard.lost
+}
+
+// Close detaches from the kernel and leaves nothing behind in it. What was heard stays known.
+func (w *Witness) Close() {
+	close(w.stop)
+	w.done.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.listen()
+	w.failed = cmp.Or(w.failed, errClosed)
+	w.source.close()
+}
+
+var errClosed = errors.New("closed")
+
+func (w *Witness) keepDraining() {
+	tick := time.NewTicker(drainEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.stop:
+			return
+		case <-tick.C:
+			w.mu.Lock()
+			w.listen()
+			w.mu.Unlock()
+		}
+	}
+}
+
+// listen takes in what the kernel has noted; the caller holds mu. Every question begins with it, so an answer does not
+// depend on when the last drain was: the kernel notes a reset before the socket tells of it.
+func (w *Witness) listen() {
+	if w.failed != nil {
+		return
+	}
+	lost, err := w.source.drain(w.heard.add)
+	w.heard.drained(lost, time.Since(w.zero))
+	w.failed = err
+}
+
+// Active is true also when nothing can be heard any more: the coverage says why.
+func (w *Witness) Active() bool { return true }
+
+// Of gives the resets of the connection's two legs. A reset may be told as accepted before it is told as sent, since the
+// kernel tells of one that it makes by itself when it is on its way already.
+func (w *Witness) Of(c *Connection) (seen []evidence.Observation, coverage string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.listen()
+	began, now := c.Accepted.Sub(w.zero), time.Since(w.zero)
+	ends := endsOf(c)
+	unclear := false
+	for _, key := range ends.keys() {
+		w.heard.each(key, began-beforeAccept, now, func(e *event) {
+			from, to, fit := ends.match(e, w.own)
+			if fit == fitUnclear {
+				unclear = true
+			}
+			if fit == fits && e.claim(began, from, to) {
+				seen = append(seen, evidence.Observation{At: max(0, e.at-began), Leg: legOf(from, to), What: e.kernel(from, to, w.own)})
+			}
+		})
+	}
+	missing := w.heard.missing(max(began, c.firstEnd().Sub(w.zero)-beforeEnd), now)
+	switch {
+	case w.failed != nil:
+		return seen, "failed: " + w.failed.Error()
+	case missing != 0:
+		return seen, fmt.Sprintf("%d resets were too many to hear", missing)
+	case unclear:
+		return seen, "both legs have the same addresses"
+	}
+	return seen, evidence.Watched
+}
+
+// claim says whether e may be of the connection that began then, and keeps it from any later one of the same addresses.
+func (e *event) claim(began time.Duration, from, to evidence.Leg) bool {
+	if e.at < began && (from == evidence.Upstream || to == evidence.Upstream) {
+		return false // of an earlier use of these addresses: we dialled after the accept
+	}
+	if e.claimed == 0 {
+		e.claimed = began
+	}
+	return e.claimed == began
+}
+
+// legOf is the leg that a reset between these two ends is of.
+func legOf(from, to evidence.Leg) evidence.Leg {
+	if from == evidence.NoLeg {
+		return to
+	}
+	return from
+}
+
+// event is one reset as the kernel told of it.
+type event struct {
+	at       time.Duration // of CLOCK_MONOTONIC
+	from, to end
+	sent     bool   // else accepted
+	listener bool   // from is only a port, to is nothing
+	state    uint8  // of the socket; zero: none, or not told
+	netns    uint32 // inode of the network namespace of the stack that tells; zero: not told
+	pid      uint32 // of process; zero without one
+	reason   string
+	process  string // whose call made the reset; empty: an answer to a packet, a timer, or not told
+
+	claimed time.Duration // when the connection began that was told of it; zero: none yet
+	older   uint64        // number of the event before it of the same addresses; see store
+}
+
+func (e *event) kernel(from, to evidence.Leg, own uint32) evidence.Kernel {
+	return evidence.Kernel{Sent: e.sent, From: from, To: to, Reason: e.reason, State: e.state, Process: e.process, PID: e.pid,
+		Foreign: e.netns != 0 && e.netns != own, Listener: e.listener}
+}
