@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -22,11 +23,12 @@ type step struct {
 //
 // The state file is what Remove goes by; it is written before anything else is touched. If it is there already, rules that
 // were left by a crash, or are in use, are replaced: packet rules in one atomic change, under which established
-// connections go on. Two processes must not use one file at the same time.
+// connections go on. What bears our tags and has no state file is taken away first. Two
+// processes must not use one file at the same time: see NewLock.
 func (p *Plan) Apply(ctx context.Context, stateFile string) error {
 	steps, err := p.steps(stateFile)
 	if err != nil {
-		return err
+		return fmt.Errorf("applying rules: %w", explain(err))
 	}
 	for _, s := range steps {
 		err := ctx.Err()
@@ -34,7 +36,7 @@ func (p *Plan) Apply(ctx context.Context, stateFile string) error {
 			err = s.do()
 		}
 		if err != nil {
-			return errors.Join(fmt.Errorf("applying rules: %s: %w", s.what, err), Remove(context.WithoutCancel(ctx), stateFile))
+			return errors.Join(fmt.Errorf("applying rules: %s: %w", s.what, explain(err)), Remove(context.WithoutCancel(ctx), stateFile))
 		}
 	}
 	return nil
@@ -46,9 +48,14 @@ func (p *Plan) steps(stateFile string) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{Table: p.table.name}
-	if s.Boot, s.Namespace, err = here(); err != nil {
+	s := &state{Table: p.table.name, Plan: p.Digest(), By: p.settings.By, Since: time.Now().Truncate(time.Second)}
+	if s.Boot, s.Namespace, s.Cookie, err = here(); err != nil {
 		return nil, err
+	}
+	for _, c := range p.settings.Captures {
+		if c.Mode == Redirect {
+			s.Redirected = append(s.Redirected, c.Port)
+		}
 	}
 	if p.routed {
 		s.Routing = &routing{Mark: p.settings.RouteMark, Table: p.settings.RouteTable, Families: p.families()}
@@ -60,6 +67,16 @@ func (p *Plan) steps(stateFile string) ([]step, error) {
 		// Nothing of it can be gone on with.
 		add("removing the rules that were there", old.remove)
 		old = nil
+	} else if old == nil {
+		left, err := leftovers(s.Table, p.settings.RouteTable)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range left {
+			add("removing what was left: "+l.what, l.do)
+		}
+	} else {
+		s.Applied, s.Print = old.Applied, old.Print // until the table is replaced
 	}
 	changes, err := p.changes(old)
 	if err != nil {
@@ -84,6 +101,14 @@ func (p *Plan) steps(stateFile string) ([]step, error) {
 			err = errors.Join(err, s.write(stateFile))
 		}
 		return err
+	})
+	add("state file "+stateFile+", at the end", func() error {
+		seen, err := look(s.Table)
+		if err != nil {
+			return err
+		}
+		s.Applied, s.Print = true, seen.print
+		return s.write(stateFile)
 	})
 	return steps, nil
 }
@@ -129,7 +154,7 @@ func (t *table) put(replace bool) error {
 	err = conn.Flush()
 	switch {
 	case errors.Is(err, unix.EEXIST):
-		return fmt.Errorf("there is one already, and no state file that says it is ours: nft delete table inet %s, or choose another name: %w", t.name, err)
+		return fmt.Errorf("there is one already, and no state file that says it is ours; look at it with nft list table inet %s: %w", t.name, err)
 	case errors.Is(err, unix.ENOENT):
 		return fmt.Errorf("this kernel lacks something that the rules use (nft_tproxy, nft_socket, nft_redir, nft_fib_inet or nft_ct): %w", err)
 	}
@@ -147,7 +172,7 @@ func Remove(ctx context.Context, stateFile string) error {
 		err = s.remove()
 	}
 	if err != nil {
-		return fmt.Errorf("removing rules: %w", err)
+		return fmt.Errorf("removing rules: %w", explain(err))
 	}
 	if err := os.Remove(stateFile); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -214,7 +239,7 @@ func Status(stateFile string) (State, error) {
 	if err != nil || s == nil {
 		return State{}, err
 	}
-	st := State{Known: true}
+	st := State{Known: true, By: s.By, Since: s.Since, Plan: s.Plan}
 	if st.Past, err = s.past(); err != nil || st.Past != "" {
 		return st, err
 	}
@@ -223,8 +248,12 @@ func Status(stateFile string) (State, error) {
 		st.Parts = append(st.Parts, Part{what, there})
 		errs = append(errs, err)
 	}
-	there, err := hasTable(s.Table)
-	part("table inet "+s.Table, there, err)
+	seen, err := look(s.Table)
+	part("table inet "+s.Table, seen.there, err)
+	if seen.there {
+		st.Released = seen.released
+		part("its rules as they were put", s.Applied && seen.print == s.Print, nil)
+	}
 	if r := s.Routing; r != nil {
 		for _, version := range r.Families {
 			there, err := r.hasRoute(version)
@@ -240,31 +269,17 @@ func Status(stateFile string) (State, error) {
 	return st, errors.Join(errs...)
 }
 
-func hasTable(name string) (bool, error) {
-	conn, err := nftables.New()
-	if err != nil {
-		return false, err
-	}
-	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
-	for _, t := range tables {
-		if t.Name == name {
-			return true, nil
-		}
-	}
-	return false, err
-}
-
 // current is the state file's content, if it is about this network namespace. What an earlier boot put is gone with it.
 func current(stateFile string) (*state, error) {
 	s, err := readState(stateFile)
 	if err != nil || s == nil {
 		return nil, err
 	}
-	boot, namespace, err := here()
+	boot, namespace, cookie, err := here()
 	switch {
 	case err != nil:
 		return nil, err
-	case s.Boot != boot:
+	case s.Boot != boot, s.Namespace == namespace && s.Cookie != cookie:
 		return nil, nil
 	case s.Namespace != namespace:
 		return nil, fmt.Errorf("state file %s is about network namespace %s, and this is %s: run it there, or name another file",
@@ -274,24 +289,35 @@ func current(stateFile string) (*state, error) {
 }
 
 func (s *state) past() (string, error) {
-	boot, namespace, err := here()
+	boot, namespace, cookie, err := here()
 	switch {
 	case err != nil:
 		return "", err
 	case s.Boot != boot:
 		return "the machine was started again since", nil
+	case s.Namespace == namespace && s.Cookie != cookie:
+		return "it is about an earlier network namespace of that name", nil
 	case s.Namespace != namespace:
 		return "it is about another network namespace, " + s.Namespace, nil
 	}
 	return "", nil
 }
 
-// here names this boot and the calling thread's network namespace.
-func here() (boot, namespace string, err error) {
+// here names this boot and the calling thread's network namespace. The cookie is 0 on a kernel before 5.14.
+func here() (boot, namespace string, cookie uint64, err error) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return "", "", err
+		return "", "", 0, err
 	}
 	namespace, err = os.Readlink("/proc/thread-self/ns/net")
-	return strings.TrimSpace(string(text)), namespace, err
+	if err != nil {
+		return "", "", 0, err
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", "", 0, err
+	}
+	defer unix.Close(fd)
+	cookie, _ = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	return strings.TrimSpace(string(text)), namespace, cookie, nil
 }

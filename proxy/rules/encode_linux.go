@@ -7,6 +7,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 )
 
@@ -42,12 +43,16 @@ func encode(conn *nftables.Conn, t *table) error {
 		chains[c.name] = conn.AddChain(nc)
 	}
 	for _, c := range t.chains {
-		for _, terms := range c.rules {
+		for i, terms := range c.rules {
 			exprs, err := e.rule(terms)
 			if err != nil {
 				return err
 			}
-			conn.AddRule(&nftables.Rule{Table: e.table, Chain: chains[c.name], Exprs: exprs})
+			rule := &nftables.Rule{Table: e.table, Chain: chains[c.name], Exprs: exprs}
+			if c.tagged(i) {
+				rule.UserData = userdata.AppendString(nil, userdata.TypeComment, tag)
+			}
+			conn.AddRule(rule)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,18 @@ func New(s Settings) (*Plan, error) {
 
 // Settings are those the plan was made from, with what had been left out filled in.
 func (p *Plan) Settings() Settings { return p.settings }
+
+// Digest is the same for plans that put the same, and for no others.
+func (p *Plan) Digest() string {
+	text := p.table.String()
+	if p.routed {
+		text += fmt.Sprint(p.settings.RouteMark, p.settings.RouteTable, p.families())
+	}
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+}
+
+// Table is the packet rules alone, as nft reads them.
+func (p *Plan) Table() string { return p.table.String() }
 
 // Sysctls are the kernel parameters that must have these values.
 func (p *Plan) Sysctls() []Sysctl { return slices.Clone(p.sysctls) }

@@ -137,3 +137,11 @@ func gone(err error) error {
 	}
 	return err
 }
+
+// unlessWithout leaves out the error of a kernel that has no IPv6.
+func unlessWithout(version int, err error) error {
+	if version == 6 && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP)) {
+		return nil
+	}
+	return err
+}

@@ -40,6 +40,8 @@ type Settings struct {
 	// SetSysctls has Apply set the kernel parameters that the plan needs and Remove put them back. If false they are only
 	// listed.
 	SetSysctls bool
+
+	By string // who applies the plan, for people who ask Status; may be empty
 }
 
 // Capture is the connections for one listener.

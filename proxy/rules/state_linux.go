@@ -8,15 +8,24 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // state is what may have been put, written before it is: what a plan is going to do, and what was there before.
 type state struct {
-	Boot      string         // boot ID: nothing that was put outlives the kernel
-	Namespace string         // the network namespace it was put in
-	Table     string         // of packet rules
-	Routing   *routing       `json:",omitempty"`
-	Sysctls   []changedValue `json:",omitempty"`
+	By      string    // who put it, for people
+	Since   time.Time // when
+	Plan    string    // Plan.Digest
+	Applied bool      // all of it has been put
+	Print   string    // of the table then; see look
+
+	Boot       string         // boot ID: nothing that was put outlives the kernel
+	Namespace  string         // the network namespace it was put in
+	Cookie     uint64         // which namespace of that name: names are used again, this number never (SO_NETNS_COOKIE)
+	Redirected []uint16       `json:",omitempty"` // ports of listeners that connections are redirected to
+	Table      string         // of packet rules
+	Routing    *routing       `json:",omitempty"`
+	Sysctls    []changedValue `json:",omitempty"`
 }
 
 // routing is a routing table with one route, and the rules that lead there.

@@ -1,10 +1,17 @@
 package rules
 
+import "time"
+
 // State is how things stand.
 type State struct {
 	Known bool   // there is a state file: rules were applied and not removed
 	Past  string // why what it tells of cannot be there any more (another boot or network namespace); empty: it can
 	Parts []Part
+
+	By       string    // who applied the rules, for people
+	Since    time.Time // when
+	Plan     string    // Plan.Digest of what was applied
+	Released bool      // by Release: new connections go direct
 }
 
 // Part is one thing that was put.

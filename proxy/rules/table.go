@@ -34,6 +34,12 @@ const (
 	priorityDNAT   = -100
 )
 
+// tag is the comment by which a table is known as ours, whatever became of the state file. It stands at the first rule of
+// the chains that Release leaves as they are.
+const tag = "whyreset"
+
+func (c *chain) tagged(rule int) bool { return c.base != nil && rule == 0 }
+
 func (c *chain) add(terms ...term) { c.rules = append(c.rules, terms) }
 
 // set is a set of ranges: ports, IPv4 or IPv6 addresses. Ranges are in order and apart from each other.
@@ -148,10 +154,13 @@ func (t *table) String() string {
 		if c.base != nil {
 			fmt.Fprintf(&b, "\t\ttype %s hook %s priority %d; policy accept;\n", c.base.kind, c.base.hook, c.base.priority)
 		}
-		for _, rule := range c.rules {
+		for i, rule := range c.rules {
 			var words []string
 			for _, term := range rule {
 				words = append(words, term.String())
+			}
+			if c.tagged(i) {
+				words = append(words, fmt.Sprintf("comment %q", tag))
 			}
 			fmt.Fprintf(&b, "\t\t%s\n", strings.Join(words, " "))
 		}
