@@ -7,7 +7,6 @@ import (
 
 	"whyreset/config"
 	"whyreset/diagnose/record"
-	"whyreset/proxy/intercept"
 	"whyreset/proxy/kernel"
 )
 
@@ -24,16 +23,16 @@ type Need struct {
 // listeners can be bound is a matter of the start alone.
 func Needs(cfg *config.Config) (all []Need) {
 	for _, l := range cfg.Listeners {
-		all = append(all, needs(l)...)
+		all = append(all, needs(l, cfg.Rules.Mark)...)
 	}
 	return all
 }
 
-func needs(l config.Listener) (all []Need) {
+func needs(l config.Listener, mark uint32) (all []Need) {
 	either := kernel.NetRaw | kernel.NetAdmin
-	mark := either
+	marking := either
 	if major, minor := kernel.Release(); major < 5 || major == 5 && minor < 17 { // sk_setsockopt, SO_MARK
-		mark = kernel.NetAdmin
+		marking = kernel.NetAdmin
 	}
 	switch {
 	case l.Mode == config.ModeTProxy:
@@ -43,8 +42,8 @@ func needs(l config.Listener) (all []Need) {
 		all = append(all, Need{Listener: l.Name, AnyOf: either, For: "IP_TRANSPARENT, to dial from the client's address",
 			Without: "connections of clients on other hosts are refused"})
 	}
-	if l.Mode != config.ModeForward {
-		all = append(all, Need{Listener: l.Name, AnyOf: mark, For: fmt.Sprintf("SO_MARK %#x, by which packet rules know the proxy's own connections", intercept.DefaultMark),
+	if l.Mode != config.ModeForward && mark != 0 {
+		all = append(all, Need{Listener: l.Name, AnyOf: marking, For: fmt.Sprintf("SO_MARK %#x, by which packet rules know the proxy's own connections", mark),
 			Without: "packet rules that go by the mark would lead the proxy's own connections back to it, which refuses them as a loop", Optional: true})
 	}
 	if l.Source == config.SourceClient {

@@ -48,6 +48,7 @@ const (
 	StoriesLost     Code = "stories_lost"
 	RecordsDropped  Code = "records_dropped"
 	ReopenFailed    Code = "reopen_failed"
+	RulesUnattended Code = "rules_unattended"
 )
 
 // Codes says what each code means, in order of a program's life.
@@ -67,4 +68,5 @@ var Codes = []struct {
 	{StoriesLost, "`whyreset.count` connections ended faster than they could be explained; they have no record"},
 	{RecordsDropped, "records were made and not written, because the output was slow, stuck or full"},
 	{ReopenFailed, "the output could not be opened again; the old one stays in use"},
+	{RulesUnattended, "the process that takes the packet rules away after this one has ended itself; they stay"},
 }

@@ -29,15 +29,35 @@ func Carried(stateFile string) (n int, err error) {
 			own[p.Addr()] = true
 		}
 	}
-	return n, eachSocket(func(local netip.AddrPort) {
+	return n, eachSocket(func(state string, local netip.AddrPort) {
+		switch state {
+		case stateTimeWait, stateClose, stateListen, stateNewSynRecv:
+			return
+		}
 		if slices.Contains(s.Redirected, local.Port()) || !own[local.Addr()] && !local.Addr().IsLoopback() {
 			n++
 		}
 	})
 }
 
-// eachSocket tells the local address of each TCP socket with a peer (/proc/net/tcp).
-func eachSocket(tell func(local netip.AddrPort)) error {
+// Listening says whether some socket of this network namespace listens on a TCP port.
+func Listening(port uint16) (found bool) {
+	eachSocket(func(state string, local netip.AddrPort) {
+		found = found || state == stateListen && local.Port() == port
+	})
+	return found
+}
+
+// States of TCP sockets as /proc/net/tcp has them (include/net/tcp_states.h).
+const (
+	stateTimeWait   = "06"
+	stateClose      = "07"
+	stateListen     = "0A"
+	stateNewSynRecv = "0C"
+)
+
+// eachSocket tells the state and the local address of each TCP socket (/proc/net/tcp).
+func eachSocket(tell func(state string, local netip.AddrPort)) error {
 	for _, name := range []string{"tcp", "tcp6"} {
 		f, err := os.Open("/proc/thread-self/net/" + name)
 		if os.IsNotExist(err) { // no IPv6
@@ -53,11 +73,8 @@ func eachSocket(tell func(local netip.AddrPort)) error {
 			if len(fields) < 4 {
 				continue
 			}
-			switch fields[3] {
-			case "01", "02", "03", "04", "05", "08", "09", "0B": // neither TIME_WAIT, CLOSE, LISTEN nor NEW_SYN_RECV
-				if local, ok := parseSocketAddress(fields[1]); ok {
-					tell(local)
-				}
+			if local, ok := parseSocketAddress(fields[1]); ok {
+				tell(fields[3], local)
 			}
 		}
 		if err := lines.Err(); err != nil {

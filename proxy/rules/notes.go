@@ -14,7 +14,7 @@ func (p *Plan) Notes() (all []string) {
 	}
 	if uses(func(c Capture) bool { return c.Mode == Redirect }) {
 		all = append(all, "a client that uses one port for several destinations shows with another port in records; "+
-			"Remove cuts redirected connections that are still open, so let them end after Release")
+			"redirected connections that are still open when the rules go are cut: whyreset rules remove lets them end first")
 	}
 	if s.Placement == Router && uses(func(c Capture) bool { return c.Source == SourceClient }) {
 		all = append(all, "where this host masquerades towards the servers, what the proxy sends is not masqueraded, since connection "+

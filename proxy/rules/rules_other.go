@@ -14,6 +14,8 @@ func (*Plan) Apply(context.Context, string) error                       { return
 func Remove(context.Context, string) error                              { return errSystem }
 func Release(context.Context, string) error                             { return errSystem }
 func Sweep(context.Context, string, uint32) (taken []string, err error) { return nil, errSystem }
+func Leftovers(string, uint32) (all []string, err error)                { return nil, errSystem }
+func Listening(uint16) bool                                             { return false }
 func Status(string) (State, error)                                      { return State{}, errSystem }
 func Carried(string) (int, error)                                       { return 0, errSystem }
 func Allowed() error                                                    { return errSystem }

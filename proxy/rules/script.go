@@ -23,24 +23,32 @@ func (p *Plan) Script() string {
 	for _, note := range p.Notes() {
 		line("# note: %s", note)
 	}
+	b.WriteString("\n" + p.Commands())
+	return b.String()
+}
+
+// Commands are those of Script, with few words about them.
+func (p *Plan) Commands() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+
 	for _, s := range p.sysctls {
-		line("")
 		line("# needed: %s", s.Why)
 		if p.settings.SetSysctls {
 			line("sysctl -q -w %s=%s", s.Key, s.Value)
 		} else {
 			line("# sysctl -w %s=%s", s.Key, s.Value)
 		}
+		line("")
 	}
 	if p.routed {
-		line("")
 		line("# what has mark %#x is delivered on this host, whatever its destination", p.settings.RouteMark)
 		for _, f := range p.families() {
 			line("ip -%d route add local default dev lo table %d proto %d", f, p.settings.RouteTable, Protocol)
 			line("ip -%d rule add pref %d fwmark %#x lookup %d protocol %d", f, p.settings.RouteTable, p.settings.RouteMark, p.settings.RouteTable, Protocol)
 		}
+		line("")
 	}
-	line("")
 	line("nft -f - <<'END'")
 	b.WriteString(p.table.String())
 	line("END")

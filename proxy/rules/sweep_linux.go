@@ -32,6 +32,15 @@ func Sweep(ctx context.Context, table string, routeTable uint32) (taken []string
 	return taken, nil
 }
 
+// Leftovers are what Sweep would take.
+func Leftovers(table string, routeTable uint32) (all []string, err error) {
+	left, err := leftovers(table, routeTable)
+	for _, l := range left {
+		all = append(all, l.what)
+	}
+	return all, explain(err)
+}
+
 // leftovers are what Sweep would take, each with how: as in Remove nothing is sent to the proxy any more first.
 func leftovers(table string, routeTable uint32) (all []step, err error) {
 	seen, err := look(table)
