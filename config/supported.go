@@ -18,5 +18,6 @@ type supported struct {
 var built = supported{
 	modes:   []Mode{ModeForward, ModeRedirect, ModeTProxy},
 	sources: []SourceAddr{SourceOwn, SourceClientIP, SourceClient},
+	witness: true,
 	limits:  true,
 }

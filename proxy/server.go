@@ -56,7 +56,11 @@ type Server struct {
 // New opens the listeners; nothing is accepted before Start. The error names the listener and its address.
 func New(cfg *config.Config, log Log) (*Server, error) {
 	s := &Server{log: log, names: net.DefaultResolver, config: cfg, started: map[uint64]started{}, finals: newFinals(), rewritten: map[string]bool{}}
-	s.sources = watch.Sources{Packets: watch.Absent(notBuilt), Witness: watch.Absent(notBuilt)}
+	witness, err := openWitness(cfg.Evidence.Witness)
+	if err != nil {
+		return nil, err
+	}
+	s.sources = watch.Sources{Packets: watch.Absent(notBuilt), Witness: witness}
 	r, err := relay.New(relay.Options{
 		Socket:   socketOptions(cfg.Timeouts),
 		Timeouts: relayTimeouts(cfg.Timeouts),
@@ -67,6 +71,7 @@ func New(cfg *config.Config, log Log) (*Server, error) {
 		Started: s.tellStarted, StartAfter: cfg.Log.StartAfter,
 	})
 	if err != nil {
+		s.sources.Close()
 		return nil, err
 	}
 	s.relay = r
@@ -74,6 +79,7 @@ func New(cfg *config.Config, log Log) (*Server, error) {
 		s.rewritten[l.Name] = l.Mode == config.ModeRedirect
 		if err := s.listen(l); err != nil {
 			r.Close()
+			s.sources.Close()
 			return nil, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"whyreset/diagnose"
+	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/record"
 	"whyreset/proxy/relay"
 	"whyreset/proxy/watch"
@@ -43,7 +44,7 @@ func (s *Server) judge(e *relay.Ended, c *record.Connection) {
 		return
 	}
 	p := provisional{due: time.Now().Add(patience(c.Evidence)), Connection: c, watched: watch.Connection{
-		Accepted: e.Start, Ended: e.Start.Add(e.Duration),
+		Accepted: e.Start, Ended: e.Start.Add(e.Duration), FirstEnd: e.Start.Add(firstEnd(c.Evidence, e.Duration)),
 		Down: watch.Leg{Own: e.Downstream.Local, Far: e.Downstream.Remote},
 		Up:   watch.Leg{Own: e.Upstream.Local, Far: e.Upstream.Remote},
 	}}
@@ -53,6 +54,21 @@ func (s *Server) judge(e *relay.Ended, c *record.Connection) {
 	if over, full := s.finals.add(p); full {
 		s.final(&over)
 	}
+}
+
+// firstEnd is when the first ending on either leg was noticed, or otherwise, since the connection was accepted.
+func firstEnd(ev *evidence.Evidence, otherwise time.Duration) time.Duration {
+	for _, o := range ev.Observations {
+		switch what := o.What.(type) {
+		case evidence.Socket:
+			if what.Saw == evidence.FIN || what.Saw == evidence.Error {
+				return o.At
+			}
+		case evidence.Action:
+			return o.At
+		}
+	}
+	return otherwise
 }
 
 // notNeeded is why sources were not asked about a connection: the sockets alone have settled how it ended, and that it did no harm.

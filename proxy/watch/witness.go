@@ -2,6 +2,7 @@ package watch
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -33,7 +34,7 @@ type Witness struct {
 	heard  store
 	failed error // why nothing is heard any more; nil: all is well
 
-	stop chan struct{}
+	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
@@ -66,8 +67,9 @@ const (
 )
 
 func newWitness(way string, own uint32, zero time.Time, s source) *Witness {
-	w := &Witness{way: way, own: own, zero: zero, source: s, stop: make(chan struct{})}
-	w.done.Go(w.keepDraining)
+	ctx, stop := context.WithCancel(context.Background())
+	w := &Witness{way: way, own: own, zero: zero, source: s, stop: stop}
+	w.done.Go(func() { w.keepDraining(ctx) })
 	return w
 }
 
@@ -82,9 +84,9 @@ func (w *Witness) Lost() uint64 {
 	return w.heard.lost
 }
 
-// Close detaches from the kernel and leaves nothing behind in it. What was heard stays known.
+// Close detaches from the kernel and leaves nothing behind in it. What was heard stays known. It may be called twice.
 func (w *Witness) Close() {
-	close(w.stop)
+	w.stop()
 	w.done.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -95,12 +97,12 @@ func (w *Witness) Close() {
 
 var errClosed = errors.New("closed")
 
-func (w *Witness) keepDraining() {
+func (w *Witness) keepDraining(ctx context.Context) {
 	tick := time.NewTicker(drainEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case <-w.stop:
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 			w.mu.Lock()
