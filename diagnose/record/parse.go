@@ -79,9 +79,12 @@ type wireLeg struct {
 	Remote string `json:"remote"`
 }
 
-// Parse reads a line that Append has written, of this version or an earlier one. The verdict is the one
-// that was given then, its idle time in whole milliseconds.
-func Parse(line []byte) (*Connection, error) {
+// Parse reads a line that Append has written, of this version or an earlier one, also when it is wrapped in one of the ways
+// that Reader knows. The verdict is the one that was given then, its idle time in whole milliseconds.
+func Parse(line []byte) (*Connection, error) { return readLine(line, 0) }
+
+// parse reads a record that is not wrapped.
+func parse(line []byte) (*Connection, error) {
 	var w wire
 	if err := json.Unmarshal(line, &w); err != nil {
 		return nil, fmt.Errorf("not a record: %w", err)
@@ -102,11 +105,11 @@ func Parse(line []byte) (*Connection, error) {
 	}
 	var err error
 	var end time.Time
-	c.Time, err = time.Parse(timeLayout, w.Timestamp)
+	c.Time, err = readTime(w.Timestamp)
 	note("@timestamp", err)
-	c.Start, err = time.Parse(timeLayout, w.Event.Start)
+	c.Start, err = readTime(w.Event.Start)
 	note("event.start", err)
-	end, err = time.Parse(timeLayout, w.Event.End)
+	end, err = readTime(w.Event.End)
 	note("event.end", err)
 	if c.Duration = end.Sub(c.Start); c.Duration < 0 || !c.Start.Add(c.Duration).Equal(end) {
 		note("event.end", fmt.Errorf("%v after event.start, want no less than 0 and no more than 292 years", c.Duration))
@@ -128,6 +131,12 @@ func Parse(line []byte) (*Connection, error) {
 		return nil, fmt.Errorf("record %s: %w", w.Event.ID, errors.Join(errs...))
 	}
 	return c, nil
+}
+
+// readTime reads a time of any precision: Filebeat and Elasticsearch keep milliseconds.
+func readTime(text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	return t.UTC(), err
 }
 
 func (w *wireLeg) read(leg *Leg) (err error) {

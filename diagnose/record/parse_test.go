@@ -280,7 +280,7 @@ func declarations(t *testing.T) (all []ast.Decl) {
 func TestParseRefuses(t *testing.T) {
 	good := string(Append(nil, anExample()))
 	for _, tt := range []struct{ name, old, new, want string }{
-		{"no JSON", `{"@`, `@`, "not a record"},
+		{"no JSON", `{"@`, `@`, "no record"},
 		{"half a record", `"whyreset":{`, `"`, "not a record"},
 		{"no time", `"@timestamp":"`, `"@timestamp":"x`, "@timestamp"},
 		{"no start", `"start":"`, `"start":"x`, "event.start"},
