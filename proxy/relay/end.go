@@ -110,8 +110,20 @@ func (l *loop) look(p *pair, snaps *[2]snapshot) {
 		if g.fd < 0 || kernel.Info(int(g.fd), &s.info) != 0 {
 			continue
 		}
-		s.at, s.unread, s.unacked = l.now, kernel.Unread(int(g.fd)), kernel.Unacked(int(g.fd))
+		s.at, s.unacked = l.now, unacked(int(g.fd), &s.info)
+		if !g.over() {
+			s.unread = kernel.Unread(int(g.fd))
+		}
 	}
+}
+
+// unacked is kernel.Unacked, without the call where TCP_INFO says already that there is nothing. Of a closed socket it does
+// not: tcp_write_queue_purge has forgotten the packets, but not how many bytes were missing.
+func unacked(fd int, info *kernel.TCPInfo) int {
+	if info.State != kernel.StateClose && info.Unacked == 0 && info.NotSent == 0 {
+		return 0
+	}
+	return kernel.Unacked(fd)
 }
 
 // settle looks, after bytes have moved, whether an end is to be passed on or the pair is over.
@@ -194,9 +206,11 @@ func (l *loop) settleClosing(p *pair) {
 		}
 		return
 	}
+	l.look(p, &l.last)
+	changed := false
 	for i := range p.legs {
 		g := &p.legs[i]
-		n := kernel.Unacked(int(g.fd))
+		n := l.last[i].unacked
 		if n > 0 && !g.shut {
 			g.shut = true
 			p.note(event{at: l.now, leg: name(i), did: evidence.PassedFIN})
@@ -204,6 +218,7 @@ func (l *loop) settleClosing(p *pair) {
 				l.fail(p, i, errno, evidence.Send)
 			}
 			n = kernel.Unacked(int(g.fd))
+			changed = true
 		}
 		if g.shut {
 			n-- // the FIN counts as one, and nobody misses it
@@ -217,6 +232,9 @@ func (l *loop) settleClosing(p *pair) {
 	if left > 0 {
 		l.waitFor(p, closing, left)
 		return
+	}
+	if p.snaps == nil && !changed {
+		p.snaps = &l.last
 	}
 	l.finish(p)
 }
