@@ -51,7 +51,7 @@ var _ = register(Cause{
 			}
 			return Finding{}
 		}
-		if !prohibits(icmp) || icmp.From == c.OwnUp.Addr() {
+		if !prohibits(icmp) || c.fromHere(icmp) {
 			return Finding{}
 		}
 		f := Finding{

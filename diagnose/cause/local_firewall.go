@@ -37,11 +37,11 @@ var _ = register(Cause{
 		if c.Connected || c.Leg != evidence.Upstream {
 			return Finding{}
 		}
-		if c.ICMP != nil && prohibits(c.ICMP) && c.ICMP.From == c.OwnUp.Addr() {
+		if c.ICMP != nil && prohibits(c.ICMP) && c.fromHere(c.ICMP) {
 			return Finding{
 				Strength: Conclusive,
 				Sentence: say("a rule of this host rejects connections to upstream %s: %s", c.Server, icmpName(c.ICMP)),
-				For:      []Cite{saw("the ICMP error %s about our SYN came from our own address %s", icmpName(c.ICMP), c.ICMP.From)},
+				For:      []Cite{saw("the ICMP error %s about our SYN came from this host's own address %s", icmpName(c.ICMP), c.ICMP.From)},
 			}
 		}
 		if c.errno() == evidence.EPERM {
@@ -54,6 +54,9 @@ var _ = register(Cause{
 		return Finding{}
 	},
 })
+
+// fromHere says that this host itself sent the ICMP error.
+func (c *Case) fromHere(e *evidence.ICMP) bool { return e.Own || e.From == c.OwnUp.Addr() }
 
 // neverLeft says that what was unacknowledged at the end had never been sent although the peer had room:
 // a packet that this host's own rules stop is not counted as sent (tcp_write_xmit, tcp_probe_timer).

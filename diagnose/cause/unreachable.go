@@ -50,7 +50,7 @@ var _ = register(Cause{
 			For:      []Cite{saw("ICMP error %s from %s about our SYN, after %s", icmpName(c.ICMP), c.ICMP.From, ms(c.End.At))},
 			Settle:   []string{"the routes and rules of the box named"},
 		}
-		if c.ICMP.From == c.OwnUp.Addr() {
+		if c.fromHere(c.ICMP) {
 			f.Sentence = say("upstream %s does not answer on this host's own network: %s", c.Server, icmpName(c.ICMP))
 			f.For = append(f.For, saw("the ICMP error is this host's own: it asked for the address on its network and nobody answered"))
 		}

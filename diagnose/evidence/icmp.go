@@ -8,6 +8,7 @@ type ICMP struct {
 	IPv6       bool
 	From       netip.Addr // who sent it; invalid when unknown
 	Errno      Errno      // what the kernel made of it; zero when it came from a capture
+	Own        bool       // From is known to be an address of this host; our end of the leg need not be said
 
 	// What only a capture knows.
 	OnWire bool   // it was seen as a packet

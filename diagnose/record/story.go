@@ -192,7 +192,7 @@ func appendErrno(dst []byte, e evidence.Errno) []byte {
 	return strconv.AppendUint(append(dst, "errno_"...), uint64(e), 10)
 }
 
-// appendICMP writes icmp(type/code,from,errno) and what a capture knows: "-" for a sender that is not known, no errno
+// appendICMP writes icmp(type/code,from,errno) and what else is known: "-" for a sender that is not known, no errno
 // for none.
 func appendICMP(dst []byte, w evidence.ICMP) (_ []byte, ok bool) {
 	dst = append(dst, "icmp"...)
@@ -217,13 +217,13 @@ func appendICMP(dst []byte, w evidence.ICMP) (_ []byte, ok bool) {
 		return dst, false
 	}
 	if w.OnWire || w != (evidence.ICMP{Type: w.Type, Code: w.Code, IPv6: w.IPv6, From: w.From, Errno: w.Errno}) {
-		dst = appendWire(dst, w)
+		dst = appendICMPValues(dst, w)
 	}
 	return append(dst, ')'), true
 }
 
-// appendWire is apart because it lets w escape to the heap.
-func appendWire(dst []byte, w evidence.ICMP) []byte { return appendList(dst, icmpValues[:], &w) }
+// appendICMPValues is apart because it lets w escape to the heap.
+func appendICMPValues(dst []byte, w evidence.ICMP) []byte { return appendList(dst, icmpValues[:], &w) }
 
 // appendKernel writes kernel_sent(from>to,…) or kernel_received(from>to,…).
 func appendKernel(dst []byte, w evidence.Kernel) (_ []byte, ok bool) {

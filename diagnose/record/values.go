@@ -120,8 +120,9 @@ var baselineValues = [...]value[evidence.Baseline]{
 	{"age", func(b *evidence.Baseline) any { return &b.Age }},
 }
 
-// What only a capture knows of an ICMP error.
+// What most ICMP errors that a socket tells of do not have.
 var icmpValues = [...]value[evidence.ICMP]{
+	{"own", func(i *evidence.ICMP) any { return &i.Own }},
 	{"wire", func(i *evidence.ICMP) any { return &i.OnWire }},
 	{"frame", func(i *evidence.ICMP) any { return &i.Frame }},
 	{"about", func(i *evidence.ICMP) any { return &i.About }},

@@ -15,7 +15,7 @@ func init() {
 		shown             []evidence.Source
 		reset             bool // which nf_send_reset routes by its destination: as a client's, out to the client, past our socket
 	}{
-		{"local-icmp-syn", "forbids the connection", "reject with icmpx admin-prohibited", nil, true},
+		{"local-icmp-syn", "forbids the connection", "reject with icmpx admin-prohibited", nil, false},
 		{"local-reset-syn", "refuses the connection as a closed port would", "reject with tcp reset", packets, true},
 	} {
 		register(Scenario{

@@ -77,6 +77,9 @@ func (w *Way) Prepare(listener int) error {
 // host may have the same address and port in use, and has with source client.
 func (w *Way) Ours(peer netip.Addr) bool { return w.Source == Own || w.Policy.own(peer) }
 
+// Local says whether a is known to be an address of this host.
+func (w *Way) Local(a netip.Addr) bool { return w.Policy.own(a) }
+
 // Dial starts to connect to a destination on behalf of a client, as kernel.DialAs does.
 func (w *Way) Dial(client, to netip.AddrPort, opt kernel.Options) (fd int, errno kernel.Errno) {
 	return w.dial(w.Source, client, to, opt)

@@ -51,7 +51,7 @@ func (l *loop) connected(p *pair, mask uint32) {
 	if mask&(kernel.PollErr|kernel.PollHup) != 0 {
 		errno := kernel.TakeError(int(g.fd))
 		if icmp, ok := kernel.TakeICMP(int(g.fd)); ok {
-			p.icmp = &icmpError{l.now, icmp}
+			p.icmp = &icmpError{l.now, p.listener.Way.Local(icmp.Offender), icmp}
 			if errno == 0 {
 				errno = icmp.Errno
 			}

@@ -85,7 +85,7 @@ func (e *Ended) Evidence() *evidence.Evidence {
 	}
 	if e.icmp.at != 0 {
 		add(e.icmp.at, evidence.Upstream, evidence.ICMP{Type: e.icmp.Type, Code: e.icmp.Code, IPv6: e.icmp.IPv6,
-			From: e.icmp.Offender, Errno: evidence.Errno(e.icmp.Errno)})
+			From: e.icmp.Offender, Errno: evidence.Errno(e.icmp.Errno), Own: e.icmp.own})
 	}
 	for i := range e.snaps {
 		s := &e.snaps[i]

@@ -94,7 +94,8 @@ type snapshot struct {
 
 // icmpError is the last one of the connect phase.
 type icmpError struct {
-	at int64
+	at  int64
+	own bool // its sender is this host
 	kernel.ICMPError
 }
 
