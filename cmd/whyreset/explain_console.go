@@ -54,7 +54,7 @@ func (t *explainConsole) text(s *explainStory) []byte {
 	} else if s.Evidence == nil {
 		text = t.style.AppendPoint(text, "note", "The record does not carry its evidence: this is its own verdict.")
 	}
-	return append(t.ladder(text, s), '\n')
+	return append(t.style.AppendLadder(text, s.ladder()), '\n')
 }
 
 func (t *explainConsole) rest() error { return t.out.Flush() }
@@ -139,5 +139,3 @@ func (c *explainCapture) passedOver() string {
 	}
 	return "; passed over: " + strings.Join(counts, ", ")
 }
-
-func (t *explainConsole) ladder(text []byte, _ *explainStory) []byte { return text }

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"hash/fnv"
 	"path/filepath"
+	"strconv"
 
 	"whyreset/diagnose"
 	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/record"
+	"whyreset/diagnose/render"
 	"whyreset/diagnose/replay"
 )
 
@@ -95,14 +97,29 @@ func (e *explainer) explainRecord(f *recordFound) (s *explainStory, told bool) {
 // clean says that nobody was cut: FINs ended the connection, and nobody missed anything.
 func clean(v *diagnose.Verdict) bool { return v.Action == diagnose.Closed && !v.Harmful() }
 
-// hasPackets says that there is something to draw.
-func (s *explainStory) hasPackets() bool {
+// ladder is what there is to draw: in a capture the client and the server, else our leg that ended.
+func (s *explainStory) ladder() *render.Ladder {
+	l := &render.Ladder{Left: evidence.Downstream, Right: evidence.Upstream, Reset: s.reset,
+		LeftName: "client " + s.Downstream.Remote.String(), RightName: "server " + s.Upstream.Remote.String()}
 	if s.Evidence != nil {
-		for i := range s.Evidence.Observations {
-			if _, ok := s.Evidence.Observations[i].What.(evidence.Packet); ok {
-				return true
-			}
-		}
+		l.Observations = s.Evidence.Observations
 	}
-	return false
+	switch {
+	case s.capture != nil:
+		l.Frame = s.frameName
+	case s.Verdict.Side == diagnose.SideDownstream:
+		l.Right, l.RightName = evidence.NoLeg, "whyreset"
+	default:
+		l.Left, l.LeftName = evidence.NoLeg, "whyreset"
+	}
+	return l
+}
+
+// frameName is the number in the file, and the file where the connection goes over several.
+func (s *explainStory) frameName(frame uint64) string {
+	file, number := s.capture.place(int(frame))
+	if len(s.capture) == 1 || file.name == s.File {
+		return strconv.Itoa(number)
+	}
+	return filepath.Base(file.name) + "#" + strconv.Itoa(number)
 }
