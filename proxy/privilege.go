@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 
@@ -23,17 +24,13 @@ type Need struct {
 // listeners can be bound is a matter of the start alone.
 func Needs(cfg *config.Config) (all []Need) {
 	for _, l := range cfg.Listeners {
-		all = append(all, needs(l, cfg.Rules.Mark)...)
+		all = append(all, needs(l, cfg.Rules)...)
 	}
 	return all
 }
 
-func needs(l config.Listener, mark uint32) (all []Need) {
+func needs(l config.Listener, r config.Rules) (all []Need) {
 	either := kernel.NetRaw | kernel.NetAdmin
-	marking := either
-	if major, minor := kernel.Release(); major < 5 || major == 5 && minor < 17 { // sk_setsockopt, SO_MARK
-		marking = kernel.NetAdmin
-	}
 	switch {
 	case l.Mode == config.ModeTProxy:
 		all = append(all, Need{Listener: l.Name, AnyOf: either, For: "IP_TRANSPARENT, as which mode tproxy listens",
@@ -42,15 +39,32 @@ func needs(l config.Listener, mark uint32) (all []Need) {
 		all = append(all, Need{Listener: l.Name, AnyOf: either, For: "IP_TRANSPARENT, to dial from the client's address",
 			Without: "connections of clients on other hosts are refused"})
 	}
-	if l.Mode != config.ModeForward && mark != 0 {
-		all = append(all, Need{Listener: l.Name, AnyOf: marking, For: fmt.Sprintf("SO_MARK %#x, by which packet rules know the proxy's own connections", mark),
-			Without: "packet rules that go by the mark would lead the proxy's own connections back to it, which refuses them as a loop", Optional: true})
+	if marked(l, r) {
+		mark := Need{Listener: l.Name, AnyOf: either, For: fmt.Sprintf("SO_MARK %#x, by which packet rules know the proxy's own connections", r.Mark),
+			Without:  "packet rules that go by the mark would lead the proxy's own connections back to it, which refuses them as a loop",
+			Optional: r.Placement == config.PlacementNone}
+		if major, minor := kernel.Release(); major < 5 || major == 5 && minor < 17 { // sk_setsockopt, SO_MARK
+			mark.AnyOf = kernel.NetAdmin
+		}
+		all = append(all, mark)
 	}
 	if l.Source == config.SourceClient {
 		all = append(all, Need{Listener: l.Name, AnyOf: kernel.NetBindService, For: "clients whose own port is below 1024",
 			Without: "connections of such clients are refused, those of others are not", Optional: true})
 	}
 	return all
+}
+
+// marked says whether what a listener dials bears the mark. Where the configured rules take only what comes in, and the way
+// back needs no guiding, it would be a right kept for nothing; of rules made by somebody else nothing is known.
+func marked(l config.Listener, r config.Rules) bool {
+	switch {
+	case l.Mode == config.ModeForward || r.Mark == 0:
+		return false
+	case l.Mode == config.ModeTProxy || l.Source != config.SourceOwn || r.Placement == config.PlacementNone:
+		return true
+	}
+	return outgoing(l, r) && (r.User == 0 || r.User != os.Getuid())
 }
 
 // keep chooses what to keep of what is permitted: for each need one capability, the lesser first.

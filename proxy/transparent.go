@@ -13,8 +13,8 @@ import (
 
 // transparent is the way of a listener of mode redirect or tproxy.
 //
-// Its sockets bear the mark wherever that is allowed. Where it is not, and the configured rules go by the mark, it does not
-// start; rules made by somebody else would lead back here, which is refused as a loop.
+// Its sockets bear the mark wherever it may be of use and is allowed. Where it is not allowed, and the configured rules go by
+// the mark, it does not start; rules made by somebody else would lead back here, which is refused as a loop.
 func transparent(l config.Listener, r config.Rules) (intercept.Way, error) {
 	way := intercept.Way{
 		Mode:       map[config.Mode]intercept.Mode{config.ModeRedirect: intercept.Redirect, config.ModeTProxy: intercept.TProxy}[l.Mode],
@@ -25,7 +25,7 @@ func transparent(l config.Listener, r config.Rules) (intercept.Way, error) {
 			Own: l.OwnAddresses == config.GuardAllow, LinkLocal: l.LinkLocal == config.GuardAllow,
 		},
 	}
-	if r.Mark != 0 && kernel.MayMark(r.Mark) == 0 {
+	if marked(l, r) && kernel.MayMark(r.Mark) == 0 {
 		way.Mark = r.Mark
 	}
 	if err := exempt(l, r, way.Mark != 0); err != nil {
@@ -36,10 +36,9 @@ func transparent(l config.Listener, r config.Rules) (intercept.Way, error) {
 
 // exempt says whether the configured rules leave alone what this process dials.
 func exempt(l config.Listener, r config.Rules, marked bool) error {
-	outgoing := r.Placement == config.PlacementClient || r.Placement == config.PlacementPod && l.Direction != config.DirectionIn
 	user := os.Getuid()
 	switch {
-	case !outgoing || marked || r.User != 0 && r.User == user:
+	case !outgoing(l, r) || marked || r.User != 0 && r.User == user:
 		return nil
 	case r.User != 0:
 		return fmt.Errorf("the packet rules leave alone what user %d connects to (rules.user), and this process runs as user %d: "+
@@ -47,6 +46,11 @@ func exempt(l config.Listener, r config.Rules, marked bool) error {
 	}
 	return fmt.Errorf("the packet rules leave alone what has mark %#x (rules.mark), which this process may not set: its connections "+
 		"would come back to it; give it CAP_NET_RAW or CAP_NET_ADMIN, or let the rules go by its user with rules.user", r.Mark)
+}
+
+// outgoing says whether the configured rules take what this host itself sends.
+func outgoing(l config.Listener, r config.Rules) bool {
+	return r.Placement == config.PlacementClient || r.Placement == config.PlacementPod && l.Direction != config.DirectionIn
 }
 
 // refreshEvery is how long a new address of this host may go unknown.

@@ -77,19 +77,24 @@ func statusField(t *testing.T, text, name string) string {
 func TestRunGivesUpPrivileges(t *testing.T) {
 	whyreset := buildStatic(t)
 	for _, test := range []struct {
-		name, listener string
-		keep           kernel.Capabilities
-		say            string
+		name, config string
+		keep         kernel.Capabilities
+		say          string
 	}{
-		{"forward", `{name: a, address: ":0", upstream: "127.0.0.1:9"}`, 0, "capabilities kept: none"},
-		{"redirect", `{name: a, mode: redirect, address: ":0"}`, kernel.NetRaw, "capabilities kept: CAP_NET_RAW (listener a: SO_MARK"},
-		{"tproxy", `{name: a, mode: tproxy, address: ":0"}`, kernel.NetRaw, "capabilities kept: CAP_NET_RAW (listener a: IP_TRANSPARENT"},
-		{"tproxy as the client", `{name: a, mode: tproxy, source: client, address: ":0"}`, kernel.NetRaw | kernel.NetBindService,
+		{"forward", `listeners: [{name: a, address: ":0", upstream: "127.0.0.1:9"}]`, 0, "capabilities kept: none"},
+		{"redirect, rules unknown", `listeners: [{name: a, mode: redirect, address: ":0"}]`, kernel.NetRaw,
+			"capabilities kept: CAP_NET_RAW (listener a: SO_MARK 0x57"},
+		{"redirect on the service's host", `{listeners: [{name: a, mode: redirect, address: ":15001", ports: "80"}], rules: {placement: server}}`, 0,
+			"capabilities kept: none"},
+		{"redirect on the clients' host", `{listeners: [{name: a, mode: redirect, address: ":15001", ports: "80"}], rules: {placement: client}}`, kernel.NetRaw,
+			"capabilities kept: CAP_NET_RAW (listener a: SO_MARK 0x57"},
+		{"tproxy", `listeners: [{name: a, mode: tproxy, address: ":0"}]`, kernel.NetRaw, "capabilities kept: CAP_NET_RAW (listener a: IP_TRANSPARENT"},
+		{"tproxy as the client", `listeners: [{name: a, mode: tproxy, source: client, address: ":0"}]`, kernel.NetRaw | kernel.NetBindService,
 			"capabilities kept: CAP_NET_BIND_SERVICE, CAP_NET_RAW ("},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "whyreset.yaml")
-			if err := os.WriteFile(file, []byte("listeners: ["+test.listener+"]\n"), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(test.config), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			cmd := exec.Command(whyreset, "run", "--config", file, "--log.format", "json")
