@@ -98,6 +98,7 @@ func TestRunGivesUpPrivileges(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.Command(whyreset, "run", "--config", file, "--log.format", "json")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET} // where its ports are free
 			if os.Getuid() != 0 {
 				cmd.SysProcAttr = &syscall.SysProcAttr{
 					Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,

@@ -18,7 +18,7 @@ says who cut it, why, how sure it is, whether it hurt, and what to do.`,
 	root.Version = version()
 	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, noSuchFlag(cmd, err)) })
-	root.AddCommand(newRunCommand(), newDemoCommand(), newExplainCommand(), newRulesCommand(), newCausesCommand(), newConfigCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newDemoCommand(), newExplainCommand(), newRulesCommand(), newCausesCommand(), newConfigCommand(), newDoctorCommand(), newVersionCommand())
 	root.SetHelpCommand(newHelpCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range append(root.Commands(), root) {

@@ -29,11 +29,12 @@ var floors = map[string]int{
 	"proxy/telemetry":         5,
 	"proxy/admin":             6,
 	"proxy":                   7,
-	"cmd/whyreset":            8,
-	"integration":             9,
-	"integration/bench":       9,
-	"integration/house":       9,
-	"integration/house/skips": 9,
+	"proxy/doctor":            8,
+	"cmd/whyreset":            9,
+	"integration":             10,
+	"integration/bench":       10,
+	"integration/house":       10,
+	"integration/house/skips": 10,
 }
 
 // A door is a library that only some packages may import, so that what it can do wrong is looked for in few places.

@@ -10,6 +10,7 @@ type Capabilities uint64
 
 // Those that this program asks for or speaks of.
 const (
+	DacOverride    Capabilities = 1 << 1  // files whatever their mode
 	NetBindService Capabilities = 1 << 10 // ports below net.ipv4.ip_unprivileged_port_start
 	NetAdmin       Capabilities = 1 << 12 // packet rules, routes; also IP_TRANSPARENT and SO_MARK
 	NetRaw         Capabilities = 1 << 13 // packet sockets, IP_TRANSPARENT; SO_MARK since kernel 5.17
@@ -23,7 +24,7 @@ var capabilityNames = []struct {
 	bit  Capabilities
 	name string
 }{
-	{NetBindService, "CAP_NET_BIND_SERVICE"}, {NetAdmin, "CAP_NET_ADMIN"}, {NetRaw, "CAP_NET_RAW"},
+	{DacOverride, "CAP_DAC_OVERRIDE"}, {NetBindService, "CAP_NET_BIND_SERVICE"}, {NetAdmin, "CAP_NET_ADMIN"}, {NetRaw, "CAP_NET_RAW"},
 	{SysAdmin, "CAP_SYS_ADMIN"}, {SysResource, "CAP_SYS_RESOURCE"}, {Perfmon, "CAP_PERFMON"}, {BPF, "CAP_BPF"},
 }
 
