@@ -18,6 +18,7 @@ type supported struct {
 var built = supported{
 	modes:   []Mode{ModeForward, ModeRedirect, ModeTProxy},
 	sources: []SourceAddr{SourceOwn, SourceClientIP, SourceClient},
+	packets: true,
 	witness: true,
 	limits:  true,
 }

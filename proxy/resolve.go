@@ -51,6 +51,7 @@ func (s *Server) resolve(ctx context.Context, l *listener, first func()) {
 		if ctx.Err() != nil {
 			err = nil
 		}
+		s.upstreams(l.target.Addresses())
 		if err != nil && !failing {
 			s.log.Notice(record.Notice{Level: record.Error, Code: record.ResolveFailed, Listener: l.Name, Error: err.Error(),
 				Message: fmt.Sprintf("listener %s: no address for upstream %s", l.Name, l.Upstream)})

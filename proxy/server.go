@@ -39,6 +39,7 @@ type Server struct {
 	names     *net.Resolver
 	listeners []*listener
 	sources   watch.Sources
+	packets   *watch.Packets // one of the sources; nil: not watched
 	finals    *finals
 	rewritten map[string]bool // listeners whose clients' packets bear another destination than the socket, by name
 
@@ -60,7 +61,7 @@ func New(cfg *config.Config, log Log) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.sources = watch.Sources{Packets: watch.Absent(notBuilt), Witness: witness}
+	s.sources = watch.Sources{Packets: watch.Absent("off"), Witness: witness}
 	r, err := relay.New(relay.Options{
 		Socket:   socketOptions(cfg.Timeouts),
 		Timeouts: relayTimeouts(cfg.Timeouts),
@@ -69,6 +70,7 @@ func New(cfg *config.Config, log Log) (*Server, error) {
 		Limits:   relay.Limits(cfg.Limits),
 
 		Started: s.tellStarted, StartAfter: cfg.Log.StartAfter,
+		Dialling: s.dialling,
 	})
 	if err != nil {
 		s.sources.Close()
@@ -83,6 +85,11 @@ func New(cfg *config.Config, log Log) (*Server, error) {
 			return nil, err
 		}
 	}
+	if err := s.watchPackets(cfg.Evidence.Packets); err != nil {
+		r.Close()
+		s.sources.Close()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -93,9 +100,6 @@ func socketOptions(t config.Timeouts) kernel.Options {
 func relayTimeouts(t config.Timeouts) relay.Timeouts {
 	return relay.Timeouts{Connect: t.Connect, Idle: t.Idle, Flush: t.Flush}
 }
-
-// notBuilt is why a source of evidence is not watched.
-const notBuilt = "not built in this version"
 
 // Addresses are those on which the listeners really listen, by name.
 func (s *Server) Addresses() map[string]netip.AddrPort {

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"whyreset/diagnose/evidence"
+	"whyreset/proxy/intercept"
 	"whyreset/proxy/kernel"
 )
 
@@ -20,6 +21,9 @@ func (l *loop) dial(p *pair) {
 func (l *loop) dialAt(p *pair, to netip.AddrPort) {
 	g := &p.legs[up]
 	*g = leg{fd: -1, remote: to, transfer: g.transfer}
+	if told := l.relay.opt.Dialling; told != nil && p.listener.Way.Mode != intercept.Forward {
+		told(to)
+	}
 	fd, errno, done := l.connect(p, to)
 	if !done {
 		return

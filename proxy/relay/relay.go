@@ -45,6 +45,10 @@ type Options struct {
 	Started    func([]Started)
 	StartAfter time.Duration
 
+	// Dialling is told of each address that a client's own aim leads to, before it is dialled. It runs on a loop and must
+	// not block. Nil: nobody is told.
+	Dialling func(to netip.AddrPort)
+
 	Timeouts
 	Limits
 }

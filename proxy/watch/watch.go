@@ -14,7 +14,6 @@
 package watch
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -82,7 +81,7 @@ func (s Sources) Complete(ev *evidence.Evidence, c *Connection) {
 		return
 	}
 	ev.Observations = slices.Concat(ev.Observations, packets, kernel)
-	slices.SortStableFunc(ev.Observations, func(a, b evidence.Observation) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(ev.Observations, byAt)
 }
 
 // Without says in the evidence why the sources were not asked about a connection.
