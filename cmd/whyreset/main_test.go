@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"whyreset/proxy/rules"
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +25,7 @@ func TestCommandLine(t *testing.T) {
 	if files, _ := filepath.Glob("testdata/*.txtar"); len(files) < 6 {
 		t.Fatalf("got %d sessions, want them all", len(files))
 	}
-	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, Setup: holdPort, Condition: reserved})
+	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, Setup: holdPort, Condition: condition})
 }
 
 // holdPort gives a session an address that is taken.
@@ -37,9 +39,13 @@ func holdPort(env *testscript.Env) error {
 	return nil
 }
 
-// reserved is the condition that port 1 is not for this user.
-func reserved(name string) (bool, error) {
-	if name != "reserved" {
+// condition: reserved is that port 1 is not for this user, admin that packet rules are.
+func condition(name string) (bool, error) {
+	switch name {
+	case "reserved":
+	case "admin":
+		return rules.Allowed() == nil, nil
+	default:
 		return false, fmt.Errorf("there is no condition %q", name)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:1")

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,8 +26,8 @@ rules once the proxy listens, and removes them when it ends, in whatever way.`,
 	return cmd
 }
 
-// loadPlan reads the configuration, which must have a plan.
-func loadPlan(cmd *cobra.Command) (*config.Config, *rules.Plan, error) {
+// loadPlan reads the configuration, which must have a plan. By is the command for which it is.
+func loadPlan(cmd *cobra.Command, by string) (*config.Config, *rules.Plan, error) {
 	cfg, _, err := load(cmd, true)
 	if err != nil {
 		return nil, nil, err
@@ -38,7 +37,7 @@ func loadPlan(cmd *cobra.Command) (*config.Config, *rules.Plan, error) {
 			"--rules.placement, where the proxy stands: router, server, client or pod"))
 	}
 	s := rulesSettings(cfg)
-	s.By = "whyreset " + strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+	s.By = by
 	plan, err := rules.New(s)
 	return cfg, plan, err
 }

@@ -24,7 +24,7 @@ Needs CAP_NET_ADMIN. Kernel parameters are set with --rules.sysctls set alone.
 		Args:              arguments(cobra.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, plan, err := loadPlan(cmd)
+			cfg, plan, err := loadPlan(cmd, "whyreset rules apply")
 			if err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ the proxy's own connections do not come back to it, and what it needs to run. It
 			if !ok {
 				return usage(cmd, fmt.Errorf("--format %s: allowed are text, json and script", format))
 			}
-			_, plan, err := loadPlan(cmd)
+			_, plan, err := loadPlan(cmd, "whyreset rules show")
 			if err != nil {
 				return err
 			}

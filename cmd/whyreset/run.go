@@ -19,6 +19,7 @@ import (
 
 func newRunCommand() *cobra.Command {
 	var only string
+	var withRules, supervised bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Carry connections, and record how each one ended and why",
@@ -31,25 +32,40 @@ Signals:
     SIGHUP           read the configuration again, look the names up again and open the log file
                      again; no connection is cut
 
+With --rules a second, small process keeps CAP_NET_ADMIN. It applies the packet rules that "whyreset rules show" prints once
+the proxy listens, and removes them when the proxy has ended, in whatever way, also by kill -9. New connections go direct
+then. It passes on signals, and its exit code is the proxy's.
+
 ` + exitCodes,
 		Example: `  whyreset run --forward 15432=db:5432
   whyreset run --forward 127.0.0.1:8080=10.0.0.5:80 --timeouts.connect 3s --only harmful
-  whyreset run --config whyreset.yaml --log.output /var/log/whyreset/whyreset.json`,
+  whyreset run --config whyreset.yaml --log.output /var/log/whyreset/whyreset.json
+  sudo whyreset run --rules --config whyreset.yaml --rules.placement router`,
 		Args:              arguments(cobra.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if only != string(telemetry.All) && only != string(telemetry.Harmful) {
 				return usage(cmd, fmt.Errorf("--only %s: allowed are all and harmful", only))
 			}
+			if withRules && !supervised {
+				return runWithRules(cmd)
+			}
 			cfg, _, err := load(cmd, true)
 			if err != nil {
 				return err
 			}
-			return serve(cmd, cfg, telemetry.Only(only))
+			var by *supervisor
+			if supervised {
+				by = newSupervisor()
+			}
+			return serve(cmd, cfg, telemetry.Only(only), by)
 		},
 	}
 	configFlags(cmd)
 	cmd.Flags().StringVar(&only, "only", string(telemetry.All), "record all endings, or only harmful ones")
+	cmd.Flags().BoolVar(&withRules, "rules", false, "apply the packet rules while the proxy runs; needs CAP_NET_ADMIN")
+	cmd.Flags().BoolVar(&supervised, supervisedFlag, false, "be the proxy of run --rules")
+	cmd.Flags().MarkHidden(supervisedFlag)
 	cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions([]string{"all", "harmful"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -58,11 +74,11 @@ Signals:
 const lastRecords = 3 * time.Second
 
 // serve runs the proxy until a signal ends it.
-func serve(cmd *cobra.Command, cfg *config.Config, only telemetry.Only) error {
+func serve(cmd *cobra.Command, cfg *config.Config, only telemetry.Only, by *supervisor) error {
 	// Before anything is opened: a signal from now on finds somebody.
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
+	own := make(chan os.Signal, 4)
+	signal.Notify(own, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(own)
 
 	log, err := telemetry.Open(logOptions(cfg, only))
 	if err != nil {
@@ -80,6 +96,8 @@ func serve(cmd *cobra.Command, cfg *config.Config, only telemetry.Only) error {
 	}
 	server.Confine()
 	server.Start()
+	by.listening()
+	signals := by.signals(own, log)
 	for sig := range signals {
 		if sig != syscall.SIGHUP {
 			break
