@@ -5,13 +5,11 @@ import (
 	"fmt"
 
 	"whyreset/diagnose/record"
-	"whyreset/diagnose/replay"
 )
 
 // recordFound is a record and the place where it stands.
 type recordFound struct {
 	*record.Connection
-	file *explainFile
 	line int
 }
 
@@ -19,29 +17,29 @@ type recordFound struct {
 const damagesTold = 5
 
 // readRecords reads the records of a file.
-func (e *explainer) readRecords(f *explainFile, r *replay.Records) {
-	damaged := 0
+func (e *explainer) readRecords(f *explainFile, r *record.Reader) {
 	for {
 		c, err := r.Next()
-		var one *replay.RecordError
+		var damage *record.DamageError
 		switch {
 		case err == nil:
 			e.records++
-			e.found <- finding{recorded: &recordFound{c, f, r.Lines}}
+			e.found <- finding{recorded: &recordFound{c, r.Line()}}
 			continue
-		case errors.As(err, &one):
-			if damaged++; damaged <= damagesTold {
+		case errors.As(err, &damage):
+			if r.Counts().Damaged <= damagesTold {
 				e.complain(fmt.Errorf("%s: %w", f.name, err))
 			}
 			continue
 		}
-		if damaged > damagesTold {
-			e.complain(fmt.Errorf("%s: %d more records are damaged", f.name, damaged-damagesTold))
+		n := r.Counts()
+		if n.Damaged > damagesTold {
+			e.complain(fmt.Errorf("%s: %d more records are damaged", f.name, n.Damaged-damagesTold))
 		}
-		e.readStopped(f, err, fmt.Sprintf("%d lines", r.Lines))
-		break
-	}
-	if r.Ours == 0 && e.ctx.Err() == nil {
-		e.complain(fmt.Errorf("%s is text of %d lines, none of them a record of whyreset; allowed are captures (pcap, pcapng) and records", f.name, r.Lines))
+		e.readStopped(f, err, plural(int(n.Records), "record"))
+		if n.Records+n.Others+n.Damaged == 0 && e.ctx.Err() == nil {
+			e.complain(fmt.Errorf("%s is text of %s, none of which is of whyreset; allowed are captures (pcap, pcapng) and records of whyreset", f.name, plural(int(n.Foreign), "line")))
+		}
+		return
 	}
 }

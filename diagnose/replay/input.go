@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"whyreset/diagnose/record"
 )
 
 // Input is what a file turned out to hold: one of the two.
 type Input struct {
 	Capture *Reader
-	Records *Records
+	Records *record.Reader
 }
 
 // ErrEmpty says that there is not a single byte, so that nothing tells what it was to be.
@@ -49,7 +51,7 @@ func Open(r io.Reader) (*Input, error) {
 	if what := notText(first); what != "" {
 		return nil, &OtherFormatError{Found: what}
 	}
-	return &Input{Records: newRecords(in)}, nil
+	return &Input{Records: record.NewReader(text{in})}, nil
 }
 
 // firstLook is how many bytes tell text from anything else.

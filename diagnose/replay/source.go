@@ -9,14 +9,14 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// FormatError says where a capture stops making sense, or ends in the middle of something. The frames read before it are good.
+// FormatError says where a file stops making sense, or ends in the middle of something. The frames read before it are good.
 type FormatError struct {
-	Offset int64 // bytes from the start of the capture, after decompression
+	Offset int64 // bytes from the start of the file, after decompression
 	Err    error
 }
 
 func (e *FormatError) Error() string {
-	return fmt.Sprintf("the capture can be read up to byte %d only: %v", e.Offset, e.Err)
+	return fmt.Sprintf("can be read up to byte %d only: %v", e.Offset, e.Err)
 }
 
 func (e *FormatError) Unwrap() error { return e.Err }
