@@ -47,10 +47,14 @@ func (t *explainConsole) tell(s *explainStory) error {
 // text is the connection as it is told, with an empty line behind it.
 func (t *explainConsole) text(s *explainStory) []byte {
 	line := s.Line()
-	line.Listener, line.Received, line.Sent = s.place, s.received, s.sent
+	line.Listener = s.place
 	text := t.style.AppendWhy(t.style.AppendLine(nil, &line), &s.Verdict)
 	if was := s.Earlier; was != nil {
-		text = t.style.AppendPoint(text, "changed", fmt.Sprintf("The record said %s, %s, by whyreset %s.", was.Cause, was.Confidence, was.Version))
+		by := ""
+		if was.Version != "" {
+			by = ", by whyreset " + was.Version
+		}
+		text = t.style.AppendPoint(text, "changed", fmt.Sprintf("The record said %s, %s%s.", was.Cause, was.Confidence, by))
 	} else if s.Evidence == nil {
 		text = t.style.AppendPoint(text, "note", "The record does not carry its evidence: this is its own verdict.")
 	}

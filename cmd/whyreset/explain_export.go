@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/spf13/cobra"
+
 	"whyreset/diagnose"
 	"whyreset/diagnose/replay"
 )
@@ -21,14 +23,14 @@ type explainExport struct {
 }
 
 // openExport opens what is written to before anything is read, so that what is wrong with it is told at once.
-func openExport(name string, stdout io.Writer, files []*explainFile) (*explainExport, error) {
+func openExport(cmd *cobra.Command, name string, stdout io.Writer, files []*explainFile) (*explainExport, error) {
 	if name == "-" {
 		return &explainExport{name: "standard output", out: stdout}, nil
 	}
 	if info, err := os.Stat(name); err == nil {
 		for _, f := range files {
 			if f.info != nil && os.SameFile(info, f.info) {
-				return nil, fmt.Errorf("--write-pcapng %s: this is the input %s, which would be lost; name another file", name, f.name)
+				return nil, usage(cmd, fmt.Errorf("--write-pcapng %s: this is the input %s, which would be lost; name another file", name, f.name))
 			}
 		}
 	}

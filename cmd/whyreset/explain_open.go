@@ -24,7 +24,7 @@ func (e *explainer) open(cmd *cobra.Command, files []*explainFile) error {
 		if e.options.pcapng == "-" {
 			report = e.stderr
 		}
-		export, err := openExport(e.options.pcapng, e.stdout, files)
+		export, err := openExport(cmd, e.options.pcapng, e.stdout, files)
 		if err != nil {
 			return err
 		}

@@ -10,16 +10,14 @@ import (
 	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/record"
 	"whyreset/diagnose/render"
-	"whyreset/diagnose/replay"
 )
 
 // explainStory is a connection explained.
 type explainStory struct {
 	record.Connection
-	place          string       // where it was found, for a person
-	received, sent uint64       // bytes by the client, by the server
-	capture        captureParts // nil for a record
-	reset          uint64       // frame of the first RST; zero: there is none
+	place   string       // where it was found, for a person
+	capture captureParts // nil for a record
+	reset   uint64       // frame of the first RST; zero: there is none
 }
 
 // explain finds the verdict for what was found. It is nil for a connection that is not to be told.
@@ -44,7 +42,7 @@ func (e *explainer) explain(f *finding) *explainStory {
 func (e *explainer) explainCaptured(f *finding) (s *explainStory, told bool) {
 	c, ev := f.captured, f.captured.Evidence()
 	e.sequence++
-	s = &explainStory{received: uint64(c.Bytes[replay.Client]), sent: uint64(c.Bytes[replay.Server]), capture: f.parts}
+	s = &explainStory{capture: f.parts}
 	s.Connection = record.Connection{
 		By: e.by, Sequence: e.sequence, Start: c.First, Duration: max(0, c.Last.Sub(c.First)), Destination: c.Server,
 		Downstream: record.Leg{Remote: c.Client}, Upstream: record.Leg{Remote: c.Server}, Evidence: &ev, Verdict: diagnose.Diagnose(&ev),
@@ -77,8 +75,6 @@ func captureID(f *finding, file *explainFile, number int) string {
 // explainRecord explains a record anew, if it carries its evidence. It is told if it did not end clean, by the verdict of then or now.
 func (e *explainer) explainRecord(f *recordFound) (s *explainStory, told bool) {
 	s = &explainStory{Connection: *f.Connection}
-	line := s.Line()
-	s.received, s.sent = line.Received, line.Sent
 	if s.place = s.Listener; s.place == "" {
 		s.place = fmt.Sprintf("line %d", f.line)
 	}
@@ -107,6 +103,10 @@ func (s *explainStory) ladder() *render.Ladder {
 	switch {
 	case s.capture != nil:
 		l.Frame = s.frameName
+	case s.File != "": // the record of a capture
+		if s.Capture != nil {
+			l.Reset = uint64(s.Capture.Frame)
+		}
 	case s.Verdict.Side == diagnose.SideDownstream:
 		l.Right, l.RightName = evidence.NoLeg, "whyreset"
 	default:

@@ -18,12 +18,23 @@ func (c *Connection) Line() render.Connection {
 	}
 	for i := range c.Evidence.Observations {
 		o := &c.Evidence.Observations[i]
-		t, ok := o.What.(evidence.Transfer)
-		switch {
-		case ok && o.Leg == evidence.Downstream:
-			line.Received = t.In
-		case ok && o.Leg == evidence.Upstream:
-			line.Sent = t.In
+		leg, in := o.Leg, uint64(0)
+		switch w := o.What.(type) {
+		case evidence.Transfer:
+			in = w.In
+		case evidence.Stream:
+			if !wholeWay(&w) {
+				continue
+			}
+			leg, in = w.From, w.Bytes
+		default:
+			continue
+		}
+		switch leg {
+		case evidence.Downstream:
+			line.Received = in
+		case evidence.Upstream:
+			line.Sent = in
 		}
 	}
 	return line

@@ -31,6 +31,11 @@ func summarise(c *Connection) (s summary) {
 	}
 	for i := range c.Evidence.Observations {
 		o := &c.Evidence.Observations[i]
+		if stream, ok := o.What.(evidence.Stream); ok && wholeWay(&stream) {
+			leg := &s.legs[stream.From]
+			leg.moved.In, leg.moved.LastIn = stream.Bytes, stream.LastDataAt
+			leg.idle = max(0, c.Duration-stream.LastDataAt)
+		}
 		if o.Leg > evidence.Upstream {
 			continue
 		}
@@ -44,6 +49,11 @@ func summarise(c *Connection) (s summary) {
 		}
 	}
 	return s
+}
+
+// wholeWay says that the account is of what one far end sent the other: in a capture there is no proxy between.
+func wholeWay(s *evidence.Stream) bool {
+	return s.From != evidence.NoLeg && s.From <= evidence.Upstream && s.To == s.From.Other()
 }
 
 // code is the error as ECS has it, a string.
