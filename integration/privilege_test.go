@@ -1,0 +1,119 @@
+package integration
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"whyreset/integration/lab"
+	"whyreset/proxy/doctor"
+)
+
+// start starts the proxy with its records on standard output.
+func (r *onRouter) start() *exec.Cmd {
+	r.t.Helper()
+	cmd := exec.Command(r.whyreset, "run", "--config", r.config, "--log.output", "stdout")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.Router.Start(cmd); err != nil {
+		r.t.Fatal(err)
+	}
+	r.log = bufio.NewScanner(out)
+	stuck := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
+	r.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if !stuck.Stop() {
+			r.t.Errorf("the proxy was killed after %v", 2*patience)
+		}
+	})
+	r.next("started")
+	return cmd
+}
+
+// next waits for a record of that action.
+func (r *onRouter) next(action string) {
+	r.t.Helper()
+	for r.log.Scan() {
+		var line struct{ Event struct{ Action string } }
+		if err := json.Unmarshal(r.log.Bytes(), &line); err != nil {
+			r.t.Fatalf("%v in %s", err, r.log.Text())
+		}
+		if line.Event.Action == action {
+			return
+		}
+	}
+	r.t.Fatalf("no record %s came", action)
+}
+
+// rights are the capabilities and no_new_privs of each thread, in short.
+func rights(t *testing.T, pid int) (all map[string]int) {
+	t.Helper()
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	all = map[string]int{}
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil { // else the thread has ended
+			fields := regexp.MustCompile(`(?m)^(Cap...|NoNewPrivs):\s*(\S+)$`).FindAllStringSubmatch(string(text), -1)
+			var words []string
+			for _, f := range fields {
+				words = append(words, f[1]+"="+strings.TrimLeft(f[2], "0"))
+			}
+			all[strings.Join(words, " ")]++
+		}
+	}
+	return all
+}
+
+// What the proxy keeps of its rights is enough to carry connections as their clients, from ports that take a right too,
+// before and after a reload.
+func TestPrivilegesLeft(t *testing.T) {
+	t.Parallel()
+	r := newOnRouter(t, routerConfig)
+	cmd := r.start()
+	r.apply()
+	r.want(r.examine(r.Router, false), "address", doctor.Note, fmt.Sprintf("a whyreset listens on :15001 already (process %d)", cmd.Process.Pid))
+
+	const want = "CapInh= CapPrm=2400 CapEff=2400 CapBnd= CapAmb= NoNewPrivs=1" // CAP_NET_RAW and CAP_NET_BIND_SERVICE
+	peer := r.serve(80, lab.Read(100), lab.Write(100), lab.ReadAll())
+	for i, when := range []string{"at first", "after a reload"} {
+		if got := rights(t, cmd.Process.Pid); len(got) != 1 || got[want] == 0 {
+			t.Errorf("%s the threads have %v, want %s", when, got, want)
+		}
+		for _, port := range []uint16{40000, 900} {
+			for _, version := range []int{4, 6} {
+				host := r.Client.Addr4()
+				if version == 6 {
+					host = r.Client.Addr6()
+				}
+				from := netip.AddrPortFrom(host, port+uint16(i))
+				out := lab.Run(t.Context(), r.dialFrom(from, r.server(version, 80)), lab.Script{Sends: 2, Expects: 1, Steps: steps(lab.Write(100), lab.Read(100))})
+				if out.Read != 100 || out.Damage != nil {
+					t.Errorf("%s from %v: %v, want 100 bytes back", when, from, out)
+				}
+				server, err := peer.Next(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if server.Remote != from {
+					t.Errorf("%s the server saw %v, want %v", when, server.Remote, from)
+				}
+				r.next("connection_closed")
+			}
+		}
+		r.write(routerConfig + "timeouts: {connect: 7s}\n")
+		cmd.Process.Signal(syscall.SIGHUP)
+		r.next("reloaded")
+	}
+}
