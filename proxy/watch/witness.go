@@ -41,6 +41,7 @@ type Witness struct {
 // A source hands over what the kernel has noted. It never waits.
 type source interface {
 	drain(hear func(event)) (lost uint64, err error) // lost since the last drain
+	whole() bool                                     // the kernel tells of every reset that a TCP stack of it makes
 	close()
 }
 
@@ -64,11 +65,16 @@ const (
 	beforeAccept = time.Second
 	// beforeEnd is how long before its first ending was noticed a connection's resets must all have been heard.
 	beforeEnd = time.Second
+	// afterEnd is how long after its end resets of a connection may come: as long as its verdict may wait.
+	afterEnd = time.Second
+	// waited is how soon after its accept the first ending is noticed of a connection that was cut before.
+	waited = 50 * time.Millisecond
 )
 
 func newWitness(way string, own uint32, zero time.Time, s source) *Witness {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Witness{way: way, own: own, zero: zero, source: s, stop: stop}
+	w.heard.drainedAt = time.Since(zero)
 	w.done.Go(func() { w.keepDraining(ctx) })
 	return w
 }
@@ -132,21 +138,27 @@ func (w *Witness) Of(c *Connection) (seen []evidence.Observation, coverage strin
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.listen()
-	began, now := c.Accepted.Sub(w.zero), time.Since(w.zero)
+	began, firstEnd := c.Accepted.Sub(w.zero), c.firstEnd().Sub(w.zero)
+	from, to := began, min(time.Since(w.zero), c.Ended.Sub(w.zero)+afterEnd)
+	if firstEnd-began < waited {
+		from -= beforeAccept
+	}
 	ends := endsOf(c)
 	unclear := false
 	for _, key := range ends.keys() {
-		w.heard.each(key, began-beforeAccept, now, func(e *event) {
-			from, to, fit := ends.match(e, w.own)
+		w.heard.each(key, from, to, func(e *event) {
+			sender, receiver, fit := ends.match(e, w.own)
 			if fit == fitUnclear {
 				unclear = true
 			}
-			if fit == fits && e.claim(began, from, to) {
-				seen = append(seen, evidence.Observation{At: max(0, e.at-began), Leg: legOf(from, to), What: e.kernel(from, to, w.own)})
+			if fit != fits || !e.claim(began, sender, receiver) {
+				return
 			}
+			seen = append(seen, evidence.Observation{At: max(0, e.at-began), Leg: cmp.Or(sender, receiver),
+				What: e.kernel(sender, receiver, w.own)})
 		})
 	}
-	missing := w.heard.missing(max(began, c.firstEnd().Sub(w.zero)-beforeEnd), now)
+	missing := w.heard.missing(max(from, firstEnd-beforeEnd), to)
 	switch {
 	case w.failed != nil:
 		return seen, "failed: " + w.failed.Error()
@@ -154,6 +166,8 @@ func (w *Witness) Of(c *Connection) (seen []evidence.Observation, coverage strin
 		return seen, fmt.Sprintf("%d resets were too many to hear", missing)
 	case unclear:
 		return seen, "both legs have the same addresses"
+	case !w.source.whole():
+		return seen, "this kernel tells not of all resets (before 6.10)"
 	}
 	return seen, evidence.Watched
 }
@@ -167,14 +181,6 @@ func (e *event) claim(began time.Duration, from, to evidence.Leg) bool {
 		e.claimed = began
 	}
 	return e.claimed == began
-}
-
-// legOf is the leg that a reset between these two ends is of.
-func legOf(from, to evidence.Leg) evidence.Leg {
-	if from == evidence.NoLeg {
-		return to
-	}
-	return from
 }
 
 // event is one reset as the kernel told of it.

@@ -26,19 +26,12 @@ type programs struct {
 	counter *ebpf.Memory // resets for which there was no room
 	told    uint64       // of counter, so far
 	reasons map[uint32]string
+	all     bool // told of resets without a socket, too
 	record  ringbuf.Record
 }
 
 func openPrograms() (_ *programs, err error) {
-	spec, err := btf.LoadKernelSpec()
-	if err != nil {
-		return nil, fmt.Errorf("BTF: %w", err)
-	}
-	layout, err := kernelLayout(spec)
-	if err != nil {
-		return nil, fmt.Errorf("BTF: %w", err)
-	}
-	p := &programs{reasons: layout.reasons}
+	p := &programs{}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -46,9 +39,19 @@ func openPrograms() (_ *programs, err error) {
 	}()
 	ring, err := ebpf.NewMap(&ebpf.MapSpec{Name: "resets", Type: ebpf.RingBuf, MaxEntries: ringSize})
 	if err != nil {
-		return nil, fmt.Errorf("ring buffer: %w", err)
+		return nil, fmt.Errorf("ring buffer: %w", err) // the first thing that takes a privilege, and a cheap one to ask
 	}
 	p.keep(ring)
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoBTF, err)
+	}
+	layout, err := kernelLayout(spec)
+	if err != nil {
+		return nil, fmt.Errorf("%w of what is needed: %w", errNoBTF, err)
+	}
+	// Both came with 6.10; before, replies without a full socket went untold.
+	p.reasons, p.all = layout.reasons, layout.reason >= 0
 	lost, err := ebpf.NewMap(&ebpf.MapSpec{Name: "resets_lost", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1,
 		Flags: bpfMmapable})
 	if err != nil {
@@ -76,6 +79,8 @@ func openPrograms() (_ *programs, err error) {
 	}
 	return p, nil
 }
+
+var errNoBTF = errors.New("no BTF")
 
 const bpfMmapable = 1 << 10 // BPF_F_MMAPABLE
 
@@ -114,6 +119,8 @@ func (p *programs) drain(hear func(event)) (lost uint64, err error) {
 	lost, p.told = counted-p.told, counted
 	return lost, nil
 }
+
+func (p *programs) whole() bool { return p.all }
 
 func (p *programs) close() {
 	for i := len(p.closers) - 1; i >= 0; i-- {

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -12,19 +13,63 @@ import (
 // OpenWitness listens to the kernel by raw tracepoints or, where those cannot be had, by tracefs. An error is an
 // [Unwatched].
 func OpenWitness() (*Witness, error) {
+	w, noPrograms := witnessBy("raw tracepoints", func() (source, error) { return openPrograms() })
+	if noPrograms == nil {
+		return w, nil
+	}
+	w, noTracefs := witnessBy("tracefs", func() (source, error) { return openTracefs() })
+	if noTracefs == nil {
+		return w, nil
+	}
+	return nil, &Unwatched{Why: why(noPrograms), Err: errors.Join(noPrograms, noTracefs)}
+}
+
+func witnessBy(way string, open func() (source, error)) (*Witness, error) {
 	own, err := networkNamespace()
 	if err != nil {
-		return nil, &Unwatched{Why: "own network namespace unknown", Err: err}
+		return nil, fmt.Errorf("own network namespace: %w", err)
 	}
 	zero, err := monotonicZero()
 	if err != nil {
-		return nil, &Unwatched{Why: "no monotonic clock", Err: err}
+		return nil, err
 	}
-	programs, err := openPrograms()
-	if err == nil {
-		return newWitness("raw tracepoints", own, zero, programs), nil
+	s, err := open()
+	if err != nil {
+		return nil, err
 	}
-	return nil, &Unwatched{Why: "not root", Err: err}
+	return newWitness(way, own, zero, s), nil
+}
+
+// Why the kernel cannot be heard, as the coverage has it.
+const (
+	notRoot         = "not root"
+	inUserNamespace = "in a user namespace"
+	notCapable      = "no CAP_BPF and CAP_PERFMON"
+	noBTF           = "no BTF"
+	notSupported    = "not supported by this kernel"
+)
+
+// why is the reason in few words, told by what came of the better way.
+func why(err error) string {
+	refused := errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
+	switch {
+	case refused && os.Geteuid() != 0:
+		return notRoot
+	case refused && inner():
+		return inUserNamespace
+	case refused:
+		return notCapable
+	case errors.Is(err, errNoBTF):
+		return noBTF
+	}
+	return notSupported
+}
+
+// inner says whether this process is in a user namespace other than the machine's own, whose root may not trace the kernel.
+func inner() bool {
+	const initial = 0xEFFFFFFD // PROC_USER_INIT_INO, include/linux/proc_ns.h
+	at, err := os.Readlink("/proc/self/ns/user")
+	return err == nil && at != fmt.Sprintf("user:[%d]", uint32(initial))
 }
 
 // networkNamespace is the inode of that which this thread is in.
@@ -49,5 +94,3 @@ func monotonicZero() (time.Time, error) {
 	}
 	return time.Now().Add(-time.Duration(ts.Nano())), nil
 }
-
-var unwatchedReasons = []string{"not root"}

