@@ -265,13 +265,9 @@ func TestWitnessPortClosed(t *testing.T) {
 }
 
 func checkPortClosed(t *testing.T, w *Witness, at string) {
-	server := netip.AddrPortFrom(netip.MustParseAddr(at), freePort(t, at))
-	own := netip.AddrPortFrom(netip.MustParseAddr(at), freePort(t, at))
+	_, server := bound(t, netip.MustParseAddr(at))
 	began := time.Now()
-	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(own)}
-	if _, err := dialer.Dial("tcp", server.String()); err == nil {
-		t.Fatal("got a connection to a closed port")
-	}
+	own := refused(t, server)
 	seen, coverage := w.Of(&Connection{Accepted: began, Ended: time.Now(), Up: Leg{Own: own, Far: server}})
 	if coverage != evidence.Watched {
 		t.Errorf("got coverage %q, want %q", coverage, evidence.Watched)
@@ -279,16 +275,6 @@ func checkPortClosed(t *testing.T, w *Witness, at string) {
 	checkSeen(t, seen, evidence.Upstream,
 		evidence.Kernel{Sent: true, From: evidence.Upstream, Reason: evidence.ReasonNoSocket},
 		evidence.Kernel{From: evidence.Upstream, State: told(t, seen, false).State})
-}
-
-func freePort(t testing.TB, at string) uint16 {
-	t.Helper()
-	ln, err := net.Listen("tcp", net.JoinHostPort(at, "0"))
-	if err != nil {
-		t.Skip("no IPv6 on this machine: ", err)
-	}
-	defer ln.Close()
-	return addrPort(ln.Addr()).Port()
 }
 
 // The peer is in a network namespace of its own, as in a container, and so is the proxy.

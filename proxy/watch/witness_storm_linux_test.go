@@ -20,19 +20,14 @@ var (
 // storm makes so many resets, each of which the kernel tells of twice: when it is made, and when it is accepted.
 func storm(t testing.TB, resets int) {
 	t.Helper()
-	ln, err := net.Listen("tcp", netip.AddrPortFrom(stormTo, 0).String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := ln.Addr().String()
-	ln.Close()
+	_, closed := bound(t, stormTo)
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: stormFrom.AsSlice()}}
 	const atOnce = 4
 	var all sync.WaitGroup
 	for i := range atOnce {
 		all.Go(func() {
 			for range (resets + i) / atOnce {
-				if c, err := dialer.Dial("tcp", closed); err == nil {
+				if c, err := dialer.Dial("tcp", closed.String()); err == nil {
 					c.Close()
 					t.Error("got a connection to a closed port")
 				}
