@@ -99,6 +99,17 @@ func (r *Reader) Next() (*Connection, error) {
 // Line is the line, from 1, in which begins what Next gave last.
 func (r *Reader) Line() int { return r.at.line }
 
+// Lines is how many lines were read so far.
+func (r *Reader) Lines() int {
+	if r.offset == r.begun {
+		return r.line - 1
+	}
+	return r.line
+}
+
+// Offset is how many bytes were read so far.
+func (r *Reader) Offset() int64 { return r.offset }
+
 // Counts tells what was met so far.
 func (r *Reader) Counts() Counts { return r.counts }
 

@@ -26,9 +26,10 @@ type scanner struct {
 	text []byte // of the open objects, without the containers in them, one behind the other
 	nest []byte // closing brackets due in a value that is taken as it is
 
-	fresh bool // the next byte is the first of its line but for blanks
-	rest  bool // the next line is the rest of one that was told of already
-	mine  bool // something of whyreset was in what is open
+	begun int64 // where the line begins
+	fresh bool  // the next byte is the first of its line but for blanks
+	rest  bool  // the next line is the rest of one that was told of already
+	mine  bool  // something of whyreset was in what is open
 }
 
 type position struct {
@@ -93,6 +94,10 @@ func (s *scanner) unit() (unit, error) {
 type syntaxError struct{ says string }
 
 func (e *syntaxError) Error() string { return e.says }
+
+// errNewLine tells of a line that was cut off before a value. Nobody lays JSON out that way, and the next line must not
+// be taken for that value.
+var errNewLine = &syntaxError{"the line ends where a value is due"}
 
 // abandon gives what is open as broken. It may have been no JSON at all: what is left of the line is looked at as a line, and
 // is the one that counts, unless what was broken is ours.
@@ -225,6 +230,9 @@ func (s *scanner) member(c byte, top *opened) error {
 	if c, err = s.significant(); err != nil {
 		return err
 	}
+	if s.fresh {
+		return errNewLine
+	}
 	at := s.position
 	switch c {
 	case '"':
@@ -253,9 +261,9 @@ func (s *scanner) significant() (byte, error) {
 		for s.next < len(s.buffer) {
 			switch c := s.buffer[s.next]; c {
 			case '\n':
-				s.line++
-				s.fresh, s.rest = true, false
 				s.advance(1)
+				s.line++
+				s.begun, s.fresh, s.rest = s.offset, true, false
 			case ' ', '\t', '\r':
 				s.advance(1)
 			default:
@@ -301,6 +309,16 @@ func (s *scanner) peek() (byte, error) {
 		}
 	}
 	return s.buffer[s.next], nil
+}
+
+// atRecord says that a record begins at the next byte.
+func (s *scanner) atRecord() bool {
+	for len(s.buffer)-s.next < len(begins) {
+		if s.fill() != nil {
+			return false
+		}
+	}
+	return bytes.HasPrefix(s.buffer[s.next:], begins)
 }
 
 // peekInside gives the first byte behind the bracket that is the next one; zero when it stands too far away.
@@ -444,6 +462,9 @@ func (s *scanner) value(l *opened) error {
 			s.advance(1)
 			state = item
 			continue
+		}
+		if s.fresh && (inObject || s.atRecord()) {
+			return errNewLine
 		}
 		state = behind
 		switch c {
