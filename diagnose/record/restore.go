@@ -29,7 +29,7 @@ func readRestored(text []byte) (*Connection, error) {
 	switch {
 	case ended:
 		flat["event.dataset"] = datasetConnection
-	case !strings.HasPrefix(dataset, "whyreset.") || !hasOwn(flat):
+	case !strings.HasPrefix(dataset, "whyreset."):
 		return nil, errForeign
 	case dataset == datasetProgram:
 		return nil, ErrOther
@@ -41,10 +41,10 @@ func readRestored(text []byte) (*Connection, error) {
 	return parse(restored)
 }
 
-// hasOwn says that one of the fields is of whyreset.
-func hasOwn(flat map[string]any) bool {
-	for name := range flat {
-		if strings.HasPrefix(name, "whyreset.") {
+// hasOwn says that one of the members is of whyreset, or has such.
+func hasOwn(members map[string]json.RawMessage) bool {
+	for name := range members {
+		if name == "whyreset" || strings.HasPrefix(name, "whyreset.") {
 			return true
 		}
 	}

@@ -73,9 +73,16 @@ func readObject(text []byte, wraps int) (*Connection, error) {
 	if err := json.Unmarshal(text, &members); err != nil {
 		return nil, fmt.Errorf("not a record: %w", err)
 	}
-	c, err := readRestored(text)
-	if err == nil || wraps > maxWraps {
-		return c, err
+	err := errForeign
+	if hasOwn(members) {
+		c, own := readRestored(text)
+		if own == nil {
+			return c, nil
+		}
+		err = own
+	}
+	if wraps > maxWraps {
+		return nil, err
 	}
 	try := func(c *Connection, inner error) bool {
 		if inner == nil {
