@@ -59,6 +59,8 @@ var clockStart = time.Now()
 // clock is the relay's clock in ns: monotonic, never zero.
 func clock() int64 { return int64(time.Since(clockStart)) + 1 }
 
+func clockAt(t time.Time) int64 { return int64(t.Sub(clockStart)) + 1 }
+
 func newLoop(r *Relay, pipeLimit int) (*loop, error) {
 	poll, err := kernel.NewPoll()
 	if err != nil {

@@ -53,7 +53,8 @@ func (r *Relay) report() {
 			l.ended, l.notices, l.started = spare[:0], nil, nil
 			l.mu.Unlock()
 			if len(started) > 0 {
-				now, clockNow := time.Now(), clock()
+				now := time.Now()
+				clockNow := clockAt(now)
 				for i := range started {
 					started[i].Start = now.Add(-time.Duration(clockNow - started[i].accepted))
 				}
@@ -63,7 +64,8 @@ func (r *Relay) report() {
 				r.opt.Notice(n)
 			}
 			if len(batch) > 0 {
-				now, clockNow := time.Now(), clock()
+				now := time.Now()
+				clockNow := clockAt(now)
 				for i := range batch {
 					batch[i].Start = now.Add(-time.Duration(clockNow - batch[i].accepted))
 				}

@@ -128,9 +128,7 @@ func (w *Packets) drain() int {
 	if w.over != "" {
 		return 0
 	}
-	// Frames bear the wall clock, which may be set: for the length of one look it goes as ours does.
-	now := time.Now()
-	offset := now.UnixNano() - int64(now.Sub(w.start))
+	offset := max(w.offset(), w.offset())
 	n := 0
 	for f := w.ring.next(); f.data != nil; f = w.ring.next() {
 		w.take(&f, time.Duration(f.wall-offset))
@@ -142,6 +140,13 @@ func (w *Packets) drain() int {
 		w.lostAt = time.Since(w.start)
 	}
 	return n
+}
+
+// offset is what the wall clock, which frames bear, is ahead of the watch's. It may be set, but hardly between two looks. Of two
+// readings the greater one is right: between the two clocks that time.Now reads this thread may be kept waiting.
+func (w *Packets) offset() int64 {
+	now := time.Now()
+	return now.UnixNano() - int64(now.Sub(w.start))
 }
 
 // frame is a packet as the ring holds it.

@@ -28,21 +28,24 @@ const (
 )
 
 // openRing opens the socket. It is bound to a protocol only when the filter is there: nothing gets in that it does not want.
-func openRing(filter []bpf.Instruction, frames int) (r *ring, err error) {
-	r = &ring{fd: -1, bell: -1}
-	defer func() {
-		if err != nil {
-			r.close()
-		}
-	}()
+func openRing(filter []bpf.Instruction, frames int) (*ring, error) {
+	r := &ring{fd: -1, bell: -1}
+	if err := r.open(filter, frames); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *ring) open(filter []bpf.Instruction, frames int) (err error) {
 	if r.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
-		return nil, os.NewSyscallError("socket(AF_PACKET)", err)
+		return os.NewSyscallError("socket(AF_PACKET)", err)
 	}
 	if err = unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2); err != nil {
-		return nil, os.NewSyscallError("PACKET_VERSION", err)
+		return os.NewSyscallError("PACKET_VERSION", err)
 	}
 	if err = r.setFilter(filter); err != nil {
-		return nil, err
+		return err
 	}
 	if frames = frames / leastFrames * leastFrames; frames <= 0 {
 		frames = mostFrames
@@ -53,20 +56,20 @@ func openRing(filter []bpf.Instruction, frames int) (r *ring, err error) {
 			break
 		}
 		if err != unix.ENOMEM || frames <= leastFrames {
-			return nil, os.NewSyscallError("PACKET_RX_RING", err)
+			return os.NewSyscallError("PACKET_RX_RING", err)
 		}
 		frames /= 2
 	}
 	if r.memory, err = unix.Mmap(r.fd, 0, frames*frameSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return nil, os.NewSyscallError("mmap", err)
+		return os.NewSyscallError("mmap", err)
 	}
 	if r.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return nil, os.NewSyscallError("eventfd", err)
+		return os.NewSyscallError("eventfd", err)
 	}
 	if err = unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ALL)}); err != nil {
-		return nil, os.NewSyscallError("bind", err)
+		return os.NewSyscallError("bind", err)
 	}
-	return r, nil
+	return nil
 }
 
 func bigEndian(n uint16) uint16 {

@@ -10,8 +10,9 @@ import (
 	"whyreset/diagnose/evidence"
 )
 
-// slack is by how much the clocks of packets and of sockets may differ, when an order of the two matters.
-const slack = time.Millisecond
+// slack is by how much the times of packets and of sockets may be out, when an order of the two matters: the wall clock, which
+// frames bear, is slewed by half a millisecond a second at most, between two looks into the ring.
+const slack = 20 * time.Microsecond
 
 // Of gives the packets and errors of both legs, the accounts of all their packets, and what their far ends' addresses had shown before.
 func (w *Packets) Of(c *Connection) (seen []evidence.Observation, coverage string) {
@@ -51,7 +52,10 @@ func (w *Packets) Of(c *Connection) (seen []evidence.Observation, coverage strin
 	return seen, coverage
 }
 
-const beganWithin = "the watch began within the connection"
+const (
+	beganWithin = "the watch began within the connection"
+	ringFull    = "packets were lost: the ring was full"
+)
 
 // coverage is what can be said of all connections accepted at that time.
 func (w *Packets) coverage(accepted time.Duration) string {
@@ -61,7 +65,7 @@ func (w *Packets) coverage(accepted time.Duration) string {
 	case accepted < 0:
 		return beganWithin
 	case w.lost > 0 && w.lostAt >= accepted-gather:
-		return "packets were lost: the ring was full"
+		return ringFull
 	}
 	return evidence.Watched
 }
