@@ -174,6 +174,56 @@ var examples = []example{
 	{name: "both sides in one batch", story: func() *story {
 		return exchanged(local()).fails(3*sec, up, evidence.ECONNABORTED, 0).fails(3*sec, down, evidence.ECONNRESET, 0)
 	}, cause: "local_kill", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase},
+	{name: "capture: bursts of tcpkill", story: func() *story {
+		return asked().packet(1*sec, down, evidence.PSH|evidence.ACK, 100).packet(1010*ms, up, evidence.RST, 0, bare, forged).
+			packet(1010*ms, up, evidence.RST, 0, bare, forged, ahead(502)).packet(1010*ms, up, evidence.RST, 0, bare, forged, ahead(1506))
+	}, cause: "injected_reset", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
+	{name: "capture: a reset that nobody took", story: func() *story {
+		return asked().packet(1*sec, up, evidence.RST, 0, bare, ahead(10_000_000)).packet(2*sec, down, evidence.PSH|evidence.ACK, 100).
+			packet(2020*ms, up, evidence.PSH|evidence.ACK, 100)
+	}, cause: "ignored_reset", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Closed, impact: diagnose.NoImpact, phase: cause.Responding},
+	{name: "capture: the port's old connection", story: func() *story {
+		return capture().packet(0, down, evidence.SYN, 0).
+			packet(20*ms, up, evidence.ACK, 0, func(p *evidence.Packet) { p.Seq, p.Ack = 77, 99 }).
+			packet(20*ms, down, evidence.RST, 0, bare, func(p *evidence.Packet) { p.Seq = 99 }).
+			packet(1*sec, down, evidence.SYN, 0, func(p *evidence.Packet) { p.Seq-- }).
+			packet(1020*ms, up, evidence.SYN|evidence.ACK, 0, func(p *evidence.Packet) { p.Ack = 1001 }).
+			packet(1021*ms, down, evidence.ACK, 0, func(p *evidence.Packet) { p.Seq = 1001 })
+	}, cause: "port_reuse", confidence: cause.Likely, side: diagnose.SideDownstream, action: diagnose.Closed, impact: diagnose.NoImpact, phase: cause.PhaseConnect},
+	{name: "capture: the third packet of the handshake is reset", story: func() *story { return opened().answered(41*ms, up) },
+		cause: "accept_queue_overflow", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.UnknownImpact, phase: cause.NoData},
+	{name: "capture: keepalive of the server gives up", story: func() *story {
+		probe := func(p *evidence.Packet) { p.Seq--; p.Probe, p.TSEcr = true, 65596 }
+		return asked().packet(60*sec, up, evidence.ACK, 0, probe).packet(60*sec+ms, down, evidence.ACK, 0).
+			packet(70*sec, up, evidence.ACK, 0, probe).packet(70*sec+ms, down, evidence.ACK, 0).
+			packet(80*sec, up, evidence.RST|evidence.ACK, 0, func(p *evidence.Packet) { p.TSEcr = 65596 })
+	}, cause: "peer_keepalive_expired", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase},
+	{name: "the upstream's kernel ran out of memory", story: func() *story {
+		return exchanged(local()).kernel(3*sec, evidence.ReasonAbortOnMemory, 7).fails(3*sec, up, evidence.ECONNRESET, 0)
+	}, cause: "peer_out_of_memory", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase},
+	{name: "the upstream's socket was destroyed", story: func() *story {
+		return exchanged(local()).kernel(3*sec, evidence.ReasonState, 1).fails(3*sec, up, evidence.ECONNRESET, 0)
+	}, cause: "peer_socket_destroyed", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.NoImpact, phase: cause.IdlePhase},
+	{name: "capture: closed port", story: func() *story {
+		return capture().packet(0, down, evidence.SYN, 0).packet(20*ms, up, evidence.RST|evidence.ACK, 0, bare, func(p *evidence.Packet) { p.Flags, p.Seq, p.Ack = evidence.RST|evidence.ACK, 0, 1001 })
+	}, cause: "port_closed", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect, alike: []string{"firewall_reject"}},
+	{name: "capture: bytes behind the FIN", story: func() *story {
+		return asked().packet(1*sec, up, evidence.FINFlag|evidence.ACK, 0).packet(2*sec, down, evidence.PSH|evidence.ACK, 100).answered(2020*ms, up)
+	}, cause: "write_after_close", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.HalfClosed},
+	{name: "capture: state lost", story: func() *story {
+		return asked().packet(100*sec, down, evidence.PSH|evidence.ACK, 100).answered(100*sec+20*ms, up)
+	}, cause: "stale_connection", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"firewall_reject"}},
+	{name: "capture: a router rejects", story: func() *story {
+		return asked().packet(1*sec, down, evidence.PSH|evidence.ACK, 100).packet(1*sec+ms, up, evidence.RST, 0, bare, func(p *evidence.Packet) { p.TTL = 64 })
+	}, cause: "firewall_reject", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
+	{name: "capture: closed with much unread", story: func() *story {
+		return asked().packet(1*sec, down, evidence.PSH|evidence.ACK, 60000).packet(1020*ms, up, evidence.ACK, 0, func(p *evidence.Packet) { p.Window = 30 }).packet(1100*ms, up, evidence.RST|evidence.ACK, 0)
+	}, cause: "app_close_unread", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"app_abort"}},
+	{name: "capture: cut after accepting", story: func() *story { return opened().packet(45*ms, up, evidence.RST|evidence.ACK, 0) },
+		cause: "abort_at_accept", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.UnknownImpact, phase: cause.NoData},
+	{name: "capture: no answer", story: func() *story {
+		return capture().packet(0, down, evidence.SYN, 0).packet(1*sec, down, evidence.SYN, 0, func(p *evidence.Packet) { p.Seq = 1000 })
+	}, cause: "connect_timeout", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
 	{name: "no end seen", story: func() *story { return exchanged(local()) },
 		cause: "unknown", confidence: cause.Possible, side: diagnose.SideUnknown, action: diagnose.Reset, impact: diagnose.UnknownImpact, phase: ""},
 }

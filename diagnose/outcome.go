@@ -33,6 +33,8 @@ func actionOf(c *cause.Case, id string) Action {
 		}
 	case "unreachable":
 		return Unreachable
+	case "ignored_reset", "port_reuse":
+		return Closed // it ended nothing
 	case "connect_timeout", "path_silent", "peer_not_reading", "keepalive_unanswered":
 		return TimedOut
 	}
@@ -55,7 +57,7 @@ func actionOf(c *cause.Case, id string) Action {
 }
 
 // harmless causes hurt nobody, whatever the numbers say.
-var harmless = map[string]bool{"clean_close": true, "idle_close": true, "probe": true, "late_reset": true, "ignored_reset": true}
+var harmless = map[string]bool{"clean_close": true, "idle_close": true, "probe": true, "late_reset": true, "ignored_reset": true, "port_reuse": true}
 
 // uploading is how recent the client's last byte must be for it to count as still sending.
 const uploading = time.Second

@@ -24,6 +24,12 @@ type story struct {
 	end     time.Duration
 	reset   bool
 	account bool
+
+	// Of a capture: what each end sends next.
+	capture bool
+	next    [3]uint32
+	id      [3]uint16
+	stamp   [3]uint32
 }
 
 func remote() *story { return tell("192.0.2.7:40000", "198.51.100.5:5432") }
@@ -115,6 +121,9 @@ func (s *story) looks(leg evidence.Leg, snap evidence.Snapshot) *story {
 }
 
 func (s *story) evidence() *evidence.Evidence {
+	if s.capture {
+		return &s.ev
+	}
 	how := evidence.Closed
 	if s.reset {
 		how = evidence.PassedReset

@@ -25,10 +25,13 @@ var _ = register(Cause{
 	IETF: 4, HAProxy: "SD", Envoy: "RemoteReset",
 	Beats: []string{"app_abort", "idle_close", "clean_close"},
 	Rule: func(c *Case) Finding {
-		if c.Leg != evidence.Upstream || !c.Connected || c.in() > 0 || c.out() > 0 || c.anyFIN() && !c.isFIN() {
+		if c.Leg != evidence.Upstream || !c.Connected || c.in() > 0 || c.taken() > 0 || c.anyFIN() && !c.isFIN() {
 			return Finding{}
 		}
 		after := c.End.At - c.ConnectedAt
+		if c.wire.form() != noReset {
+			return cutOnWire(c, after)
+		}
 		switch {
 		case c.reset():
 			f := Finding{
@@ -53,3 +56,44 @@ var _ = register(Cause{
 
 // atOnce is the time within which a close of an unused connection is a refusal rather than a timeout.
 const atOnce = time.Second
+
+// taken is how much the server had been given: by its own reset's word, if that is there to read, else all that was sent.
+func (c *Case) taken() uint64 {
+	r := c.wire.resetPacket()
+	if r == nil || c.wire.form() != active {
+		return c.out()
+	}
+	if to := c.wire.upTo(r.To, c.wire.rst); to.syn && r.Ack == to.isn+1 {
+		return 0 // what was on its way had not arrived
+	}
+	return c.out()
+}
+
+// cutOnWire reads the reset's own packet. Nothing can have been unread, so it is an abort; an application that aborts later than at once
+// has had the connection.
+func cutOnWire(c *Case, after time.Duration) Finding {
+	if !c.reset() || c.wire.form() != active || !c.maker.own() || c.cleared(evidence.ReasonState, evidence.ReasonAbortOnClose) {
+		return Finding{}
+	}
+	f := Finding{
+		Strength: Possible,
+		Sentence: say("upstream %s accepted the connection and reset it %s later, before anything was exchanged", c.Server, ms(after)),
+		For:      []Cite{c.citePacket(), packets("the handshake was complete, and it had taken no byte: a live socket was reset")},
+	}
+	switch s := c.kernelSays(evidence.ReasonState, evidence.ReasonAbortOnClose); {
+	case c.destroyed():
+		return Finding{}
+	case s != Silent:
+		f.Strength, f.For = s, append(f.For, c.citeKernel())
+	case after > acceptTime+2*c.rtt():
+		f.Against = []Cite{packets("it took %s over it: an application may have had the connection, and aborted it", ms(after))}
+	case c.captured && c.wire.watched && c.wire.final[evidence.Upstream] != nil && c.wire.ttlStep() == 0:
+		f.Strength = Conclusive
+	default:
+		f.Strength = Likely
+	}
+	return f
+}
+
+// acceptTime is the longest that a server which refuses on accepting waits before it cuts.
+const acceptTime = 100 * time.Millisecond

@@ -1,5 +1,7 @@
 package cause
 
+import "whyreset/diagnose/evidence"
+
 var _ = register(Cause{
 	ID:     "app_abort",
 	Origin: Application,
@@ -18,6 +20,12 @@ var _ = register(Cause{
 	},
 	IETF: 4, HAProxy: "SD, CD", Envoy: "RemoteReset",
 	Rule: func(c *Case) Finding {
+		if c.cleared(evidence.ReasonState, evidence.ReasonAbortOnLinger, evidence.ReasonAbortOnData) {
+			return Finding{}
+		}
+		if f := abortOnWire(c); f.Strength != Silent {
+			return f
+		}
 		if !c.abortLike() {
 			return Finding{}
 		}
@@ -50,6 +58,9 @@ var _ = register(Cause{
 // abortLike says that a live socket's end is one explanation of the reset. One that comes as an answer to
 // our bytes after a silence, or sooner than the peer can answer, is somebody else's.
 func (c *Case) abortLike() bool {
+	if form := c.wire.form(); form != noReset {
+		return c.reset() && form == active && c.maker.own()
+	}
 	if !c.reset() || c.in() == 0 && c.out() == 0 {
 		return false
 	}
@@ -60,4 +71,74 @@ func (c *Case) abortLike() bool {
 		return c.unacked() == 0 && c.transfer(c.Leg).LastOut <= at
 	}
 	return true
+}
+
+// abortOnWire reads the reset's own packet: that of a live socket, or the answer of one that had ended its direction and did not wait
+// for the other end's (TCP_LINGER2, or the limit of FIN_WAIT2).
+func abortOnWire(c *Case) Finding {
+	r := c.wire.resetPacket()
+	if r == nil || !c.reset() {
+		return Finding{}
+	}
+	f := Finding{
+		Strength: Possible,
+		Sentence: say("%s aborted the connection %s the last byte", c.who(), c.after()),
+		For:      []Cite{c.citePacket()},
+	}
+	if s := c.kernelSays(evidence.ReasonState, evidence.ReasonAbortOnLinger); s != Silent {
+		f.Strength, f.For = s, append(f.For, c.citeKernel())
+		return f
+	}
+	fin, behindFIN := c.finAt()
+	if c.wire.form() == reply && c.maker.own() && behindFIN && c.Phase != ClosingPhase && !c.wire.answers().data {
+		f.Strength = Likely
+		f.Sentence = say("%s had ended its direction and did not wait %s for the rest: it dropped the connection", c.who(), ms(r.at-fin))
+		f.For = append(f.For, packets("a FIN %s before; nothing but an acknowledgement was sent to it since", ms(r.at-fin)))
+		return f
+	}
+	if !c.abortLike() {
+		return Finding{}
+	}
+	f.For = append(f.For, packets("it has the live socket's own numbers: its host knew the connection"))
+	f.Settle = []string{"the kernel's reset reason on the peer's host"}
+	switch jump := c.windowJump(); {
+	case behindFIN:
+		f.Against = []Cite{packets("it had ended its own direction first, as one does who closes in order")}
+	case jump > 1:
+		f.Against = []Cite{packets("its window was larger in the reset than before, as when unread bytes are thrown away")}
+	case c.out() == 0 || c.unreadNothing():
+		f.Strength = Likely
+		f.For = append(f.For, packets("nothing that had been sent to it can have been left unread"))
+	default:
+		f.Against = []Cite{packets("closing with bytes unread sends the same reset")}
+	}
+	return f
+}
+
+// unreadNothing says that the ended end had answered what was sent to it last: hardly anything can have been left unread.
+func (c *Case) unreadNothing() bool { return !c.weSpokeLast() && c.Idle > RespondingFor/20 }
+
+// windowJump is how many times larger the window in the reset is than the one announced before; zero when that is not known. close()
+// throws away what is unread before the reset is made, so the window is whole again (tcp_close).
+func (c *Case) windowJump() float64 {
+	r := c.wire.resetPacket()
+	last := c.wire.lastOf(r.From)
+	if last == nil || last.has(evidence.SYN) {
+		return 0
+	}
+	now, known := r.WindowBytes()
+	before, knew := last.WindowBytes()
+	switch {
+	case !known || !knew:
+		now, before = uint32(r.Window), uint32(last.Window) // both are of one scale
+		fallthrough
+	default:
+		if before == 0 && now > 0 {
+			return 100
+		}
+		if before == 0 {
+			return 0
+		}
+		return float64(now) / float64(before)
+	}
 }

@@ -1,6 +1,10 @@
 package cause
 
-import "time"
+import (
+	"time"
+
+	"whyreset/diagnose/evidence"
+)
 
 var _ = register(Cause{
 	ID:     "app_close_unread",
@@ -20,6 +24,15 @@ var _ = register(Cause{
 	},
 	IETF: 4, HAProxy: "SD, CD", Envoy: "RemoteReset",
 	Rule: func(c *Case) Finding {
+		if c.cleared(evidence.ReasonAbortOnClose) {
+			return Finding{}
+		}
+		if f := unreadOnWire(c); f.Strength != Silent {
+			return f
+		}
+		if c.wire.form() != noReset {
+			return Finding{}
+		}
 		if at, fin := c.finAt(); fin && c.reset() {
 			return unreadBehindFIN(c, at)
 		}
@@ -76,4 +89,53 @@ func unreadBehindFIN(c *Case, fin time.Duration) Finding {
 		return Finding{}
 	}
 	return f
+}
+
+// unreadOnWire reads the reset's own packet: what a live socket sends, with the window that closing leaves.
+func unreadOnWire(c *Case) Finding {
+	r := c.wire.resetPacket()
+	if r == nil || !c.reset() {
+		return Finding{}
+	}
+	f := Finding{
+		Strength: Possible,
+		Sentence: say("%s closed the connection with bytes sent to it unread", c.who()),
+		For:      []Cite{c.citePacket()},
+		Settle:   []string{"the kernel's reset reason on the peer's host"},
+	}
+	if s := c.kernelSays(evidence.ReasonAbortOnClose); s != Silent {
+		f.Strength, f.For, f.Settle = s, append(f.For, c.citeKernel()), nil
+		return f
+	}
+	if !c.abortLike() || c.out() == 0 {
+		return Finding{}
+	}
+	fin, behindFIN := c.finAt()
+	switch jump := c.windowJump(); {
+	case jump >= 2:
+		f.Strength = Likely
+		f.For = append(f.For, packets("the window in it is %.1f times the one announced before: unread bytes were thrown away, and a reader would have announced room", jump))
+	case jump > 1.02:
+		f.Strength = Likely
+		f.For = append(f.For, packets("the window in it is larger than the one announced before: unread bytes were thrown away"))
+		f.Against = []Cite{packets("one who reads everything and aborts in the same moment leaves the same")}
+	case behindFIN:
+		f.Strength = Likely
+		f.Sentence = say("%s ended its own direction and, %s later, closed the connection with bytes sent to it unread", c.who(), ms(r.at-fin))
+		f.For = append(f.For, packets("a FIN, then the reset of a socket that was still there"))
+	case c.wireWindowShut():
+		f.Strength = Likely
+		f.For = append(f.For, packets("it had announced no room for more: nobody was reading there"))
+	case c.unreadNothing():
+		return Finding{}
+	default:
+		f.Against = []Cite{packets("an abort with everything read sends the same reset")}
+	}
+	return f
+}
+
+// wireWindowShut says that the end which reset had no room left.
+func (c *Case) wireWindowShut() bool {
+	last := c.wire.lastOf(c.Leg)
+	return last != nil && last.Window == 0 && !last.has(evidence.SYN)
 }

@@ -28,7 +28,12 @@ type Case struct {
 	// What must be there for a verdict that rests on something not having happened: one observation that
 	// is missing must not turn a reset into a clean close, or a user into a health check.
 	Accounted bool // the final account of both legs
-	InOrder   bool // we closed both legs in order, passed no reset on, and no FIN that is not seen here
+	InOrder   bool // both legs, or the captured connection, were closed in order, without a reset or a FIN that is not seen here
+
+	captured bool  // packets of the connection itself: nothing of ours stands between
+	wire     *wire // packets of the ended leg; nil without any
+	maker    maker // of the reset to be explained, by its packet
+	kernel   *evidence.Kernel
 }
 
 // Phase is what the connection was doing when it ended.
@@ -51,12 +56,23 @@ const RespondingFor = time.Second
 func Read(ev *evidence.Evidence) *Case {
 	c := &Case{Evidence: ev, Ordered: true}
 	end := c.findEnd()
+	onWire := wireEnd{obs: -1, rst: -1}
+	var packets bool
+	if packets, c.captured = watchedPackets(ev); packets && (end < 0 || isFIN(ev.Observations[end])) {
+		// A reset behind a FIN may have come when nobody asked the socket any more.
+		if onWire = c.findEndOnWire(end < 0); onWire.obs >= 0 {
+			end = onWire.obs
+		}
+	}
 	c.readState(end)
 	if end < 0 {
 		return c
 	}
 	c.End = ev.Observations[end]
 	c.Leg = c.End.Leg
+	if c.onWire() {
+		c.Leg = onWire.leg
+	}
 	if a, ok := c.End.What.(evidence.Action); ok && (a == evidence.IdleTimeout || a == evidence.Shutdown) {
 		c.Leg = evidence.NoLeg
 	}
@@ -65,7 +81,14 @@ func Read(ev *evidence.Evidence) *Case {
 			c.Ordered = false
 		}
 	}
+	if packets {
+		c.readWire(onWire)
+	}
 	c.readPhase()
+	if c.wire.resetPacket() != nil {
+		c.maker = c.wire.maker()
+	}
+	c.kernel = c.witnessed()
 	return c
 }
 
@@ -148,7 +171,9 @@ func (c *Case) readState(end int) {
 		case evidence.Snapshot:
 			c.Snap[o.Leg] = &w
 		case evidence.ICMP:
-			c.ICMP = &w
+			if !w.OnWire {
+				c.ICMP = &w
+			}
 		}
 	}
 	c.Accounted = accounts[evidence.Downstream] && accounts[evidence.Upstream]
@@ -230,8 +255,17 @@ func (c *Case) clientSpokeLast() bool {
 
 // isFIN says that the ending to explain is a FIN: nothing worse happened.
 func (c *Case) isFIN() bool {
-	s, ok := c.End.What.(evidence.Socket)
-	return ok && s.Saw == evidence.FIN
+	return isFIN(c.End)
+}
+
+func isFIN(o evidence.Observation) bool {
+	switch w := o.What.(type) {
+	case evidence.Socket:
+		return w.Saw == evidence.FIN
+	case evidence.Packet:
+		return w.Flags&(evidence.FINFlag|evidence.RST) == evidence.FINFlag
+	}
+	return false
 }
 
 // errno is the error of the ending to explain; zero when it is none.
@@ -253,6 +287,9 @@ func (c *Case) established() bool { return c.Connected || c.Leg == evidence.Down
 
 // reset says that the leg was reset: by a RST behind a FIN (EPIPE) or without one.
 func (c *Case) reset() bool {
+	if c.onWire() {
+		return c.established() && c.wire.resetPacket() != nil
+	}
 	e := c.errno()
 	return c.established() && (e == evidence.ECONNRESET || e == evidence.EPIPE)
 }
@@ -276,6 +313,9 @@ func (c *Case) who() string {
 	case evidence.Downstream:
 		return "client " + c.Client.String()
 	}
+	if c.captured {
+		return "the connection"
+	}
 	return "whyreset"
 }
 
@@ -284,6 +324,11 @@ func (c *Case) Lost() uint64 {
 	n := uint64(0)
 	if s := c.Snap[c.Leg]; s != nil {
 		n += uint64(s.Outstanding)
+	} else if lost := c.wire.lost(c.Leg); lost > 0 {
+		n += uint64(lost)
+	}
+	if c.captured {
+		return n
 	}
 	in, out := c.Final[c.Leg.Other()].In, c.Final[c.Leg].Out
 	if in > out {

@@ -125,6 +125,19 @@ func saw(format string, args ...any) Cite {
 	return Cite{Source: evidence.Sockets, Says: fmt.Sprintf(format, args...)}
 }
 
+func packets(format string, args ...any) Cite {
+	return Cite{Source: evidence.Packets, Says: fmt.Sprintf(format, args...)}
+}
+
+// saw cites what was seen of the ending's leg: by its sockets, or, where those were not watched, by its packets.
+func (c *Case) saw(format string, args ...any) Cite {
+	cite := saw(format, args...)
+	if c.onWire() {
+		cite.Source = evidence.Packets
+	}
+	return cite
+}
+
 func did(format string, args ...any) Cite {
 	return Cite{Source: evidence.Self, Says: fmt.Sprintf(format, args...)}
 }

@@ -17,7 +17,7 @@ var _ = register(Cause{
 		f := Finding{
 			Strength: c.inOrder(),
 			Sentence: say("%s closed the connection in order", c.who()),
-			For:      []Cite{saw("a FIN from %s and no error on either side", legName(c.Leg))},
+			For:      []Cite{c.saw("a FIN from %s and no error on either side", legName(c.Leg))},
 		}
 		if c.Leg == evidence.Upstream && c.clientSpokeLast() {
 			f.Strength = Possible // the client had asked for something, or said farewell

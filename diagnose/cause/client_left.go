@@ -14,17 +14,20 @@ var _ = register(Cause{
 	Alike:   []Alike{{"probe", "There the upstream was connected"}, {"connect_timeout", "There we gave up, not the client"}},
 	HAProxy: "CC", Envoy: "RemoteReset",
 	Rule: func(c *Case) Finding {
-		if c.Leg != evidence.Downstream || c.Connected || !(c.isFIN() || c.errno() != 0 && c.errno() != evidence.ECONNABORTED) {
+		if c.Leg != evidence.Downstream || c.Connected || !(c.isFIN() || c.onWire() && c.wire.resetPacket() != nil || c.errno() != 0 && c.errno() != evidence.ECONNABORTED) {
 			return Finding{}
 		}
 		strength := Likely // a box between can reset, too
 		if s := c.Snap[evidence.Upstream]; s != nil && s.State == synSent && (c.isFIN() || c.near()) {
 			strength = Conclusive
 		}
+		if c.maker.forged >= Likely {
+			return Finding{}
+		}
 		return Finding{
 			Strength: strength,
 			Sentence: say("client %s left after %s, while upstream %s had not answered yet", c.Client, ms(c.End.At), c.Server),
-			For:      []Cite{saw("a %s from the client before the upstream's handshake was complete", c.endWord())},
+			For:      []Cite{c.saw("a %s from the client before the upstream's handshake was complete", c.endWord())},
 		}
 	},
 })

@@ -27,10 +27,10 @@ var _ = register(Cause{
 			Strength: Likely,
 			Sentence: say("upstream %s closed the connection %s after the client's last bytes, without an answer to them", c.Server, ms(c.Idle)),
 			For: []Cite{
-				saw("the last bytes came from the client, %s before", ms(c.Idle)),
-				saw("then a FIN from the upstream; it sent no reset, so its process, or its kernel, had taken what was sent"),
+				c.saw("the last bytes came from the client, %s before", ms(c.Idle)),
+				c.saw("then a FIN from the upstream; it sent no reset, so its process, or its kernel, had taken what was sent"),
 			},
-			Against: []Cite{saw("the protocol may not ask for an answer to the client's last bytes")},
+			Against: []Cite{c.saw("the protocol may not ask for an answer to the client's last bytes")},
 		}
 		return f
 	},

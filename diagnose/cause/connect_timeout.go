@@ -22,6 +22,9 @@ var _ = register(Cause{
 		if c.Connected || c.Leg != evidence.Upstream {
 			return Finding{}
 		}
+		if f := neverAnswered(c); f.Strength != Silent {
+			return f
+		}
 		ours := c.did(evidence.ConnectTimeout)
 		if !ours && !c.connectFailed(evidence.ETIMEDOUT) {
 			return Finding{}
@@ -48,3 +51,31 @@ var _ = register(Cause{
 		return f
 	},
 })
+
+// neverAnswered reads a capture that shows SYNs and nothing else.
+func neverAnswered(c *Case) Finding {
+	p, ok := c.End.What.(evidence.Packet)
+	if !ok || p.Flags&(evidence.SYN|evidence.RST|evidence.ACK) != evidence.SYN {
+		return Finding{}
+	}
+	tries, first := 0, c.End.At
+	for _, one := range c.wire.packets {
+		if one.From == p.From && one.has(evidence.SYN) {
+			tries, first = tries+1, min(first, one.at)
+		}
+	}
+	if tries < 2 {
+		return Finding{
+			Strength: Possible,
+			Sentence: say("upstream %s did not answer the connection attempt, as far as the capture goes", c.Server),
+			For:      []Cite{packets("a SYN, and no answer")},
+			Against:  []Cite{packets("it was sent only once: the answer may come later than the capture ends")},
+		}
+	}
+	return Finding{
+		Strength: Likely,
+		Sentence: say("upstream %s never answered the connection attempt, for %s", c.Server, ms(c.End.At-first)),
+		For:      []Cite{packets("%d SYNs within %s, and no answer: no SYN-ACK, no reset, no ICMP error", tries, ms(c.End.At-first))},
+		Settle:   []string{"a capture at the peer: do the SYNs arrive there?", "the peer's counters: nstat -az TcpExtListenOverflows"},
+	}
+}

@@ -15,7 +15,7 @@ func (c *Case) unacked() int64 {
 	if s := c.Snap[c.Leg]; s != nil {
 		return int64(s.Outstanding)
 	}
-	return -1
+	return c.wire.unacked()
 }
 
 // out and in are the accounts of the ended leg: bytes given to its far end, and got from it.
@@ -48,6 +48,9 @@ func (c *Case) quietBefore() time.Duration {
 func (c *Case) rtt() time.Duration {
 	if s := c.Snap[c.Leg]; s != nil {
 		return s.MinRTT
+	}
+	if c.wire != nil {
+		return c.wire.rttTo(c.Leg)
 	}
 	return 0
 }
@@ -132,8 +135,28 @@ func (c *Case) traffic() string {
 
 // citeReset is the observation itself: which call heard of the reset.
 func (c *Case) citeReset() Cite {
-	s := c.End.What.(evidence.Socket)
+	s, ok := c.End.What.(evidence.Socket)
+	if !ok {
+		return c.citePacket()
+	}
 	return saw("%s from %s after %s; %s", s.Errno, callName(s.Call), ms(c.End.At), c.traffic())
+}
+
+// citePacket is the reset's own packet. Only for a case that has it.
+func (c *Case) citePacket() Cite {
+	r := c.wire.resetPacket()
+	kind := "a bare reset, an answer"
+	if r.has(evidence.ACK) {
+		kind = "a reset with ACK"
+	}
+	text := say("%s came from %s at %s: TTL %d, window %d", kind, c.who(), ms(r.at), r.TTL, r.Window)
+	if !r.IPv6 {
+		text += say(", IP ID %d", r.ID)
+	}
+	if s := r.Reset; s != nil && s.Text != "" {
+		text += say(", and says %q", s.Text)
+	}
+	return packets("%s", text)
 }
 
 func callName(call evidence.Call) string {

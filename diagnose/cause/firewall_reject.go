@@ -21,8 +21,11 @@ var _ = register(Cause{
 	},
 	IETF: 9, HAProxy: "SC, SD", Envoy: "UF, RemoteReset",
 	Rule: func(c *Case) Finding {
-		if c.near() || c.ICMP != nil {
+		if c.near() || c.ICMP != nil || c.cleared() {
 			return Finding{}
+		}
+		if c.wire.form() != noReset {
+			return rejectOnWire(c)
 		}
 		if c.refused() {
 			return Finding{
@@ -54,6 +57,9 @@ var _ = register(Cause{
 // had not said FIN, and the reset came no later than an answer would. A host that knows the connection
 // acknowledges what it gets, so only then can one that does not know it, or a rule, be the maker.
 func (c *Case) answersUs() bool {
+	if c.wire.form() != noReset {
+		return c.unknownToHost()
+	}
 	if !c.reset() || c.near() || c.unacked() <= 0 || c.FIN[c.Leg] != nil || c.out() == 0 {
 		return false
 	}
@@ -68,4 +74,36 @@ func (c *Case) nearerThanPeer() bool {
 
 func (c *Case) citeUnacked() Cite {
 	return saw("%s of ours, last sent %s before, were never acknowledged", size(uint64(c.unacked())), ms(c.sinceOut()))
+}
+
+// rejectOnWire reads the reset's own packet: an answer that something else than the peer's stack has given.
+func rejectOnWire(c *Case) Finding {
+	m := c.maker
+	refused := c.refused()
+	if m.forged >= Likely || m.box <= Silent || !refused && (!c.unknownToHost() || c.wire.openingAnswered() && m.box < Likely) {
+		return Finding{}
+	}
+	f := Finding{
+		Strength: m.box,
+		Sentence: say("a firewall or another device answered in place of %s with a reset", c.who()),
+		For:      []Cite{c.citePacket()},
+		Settle:   []string{"a capture on the peer's host: did it send the reset?"},
+	}
+	if refused {
+		f.Sentence = say("a firewall or another device refused the connection to %s with a reset", c.who())
+	}
+	for _, text := range m.boxMarks {
+		f.For = append(f.For, packets("%s", text))
+	}
+	switch {
+	case m.box == Conclusive:
+		f.Settle = nil
+	case m.box == Likely && c.wire.livesOn() == nil && !refused:
+		f.Against = []Cite{packets("a host that has taken over the address answers so, too")}
+	case refused:
+		f.Against = []Cite{packets("a closed port gives the same answer")}
+	case m.box == Possible:
+		f.Against = []Cite{packets("a host that does not know the connection gives the same answer")}
+	}
+	return f
 }

@@ -57,7 +57,7 @@ var _ = register(Cause{
 		f := Finding{
 			Strength: Conclusive,
 			Sentence: say("%s refused the connection to upstream %s by ICMP: %s", box(icmp.From), c.Server, icmpName(icmp)),
-			For:      []Cite{saw("ICMP error %s from %s about our SYN, after %s", icmpName(icmp), icmp.From, ms(c.End.At))},
+			For:      []Cite{c.saw("ICMP error %s from %s about the SYN, after %s", icmpName(icmp), icmp.From, ms(c.End.At))},
 		}
 		if icmp.From == c.Server.Addr() {
 			f.Origin = Host

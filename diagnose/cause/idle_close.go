@@ -31,7 +31,7 @@ var _ = register(Cause{
 		return Finding{
 			Strength: c.inOrder(),
 			Sentence: say("%s closed the idle connection, %s after the last byte", c.who(), ms(c.Idle)),
-			For:      []Cite{saw("a FIN after %s without a byte either way", ms(c.Idle))},
+			For:      []Cite{c.saw("a FIN after %s without a byte either way", ms(c.Idle))},
 		}
 	},
 })

@@ -1,6 +1,10 @@
 package cause
 
-import "whyreset/diagnose/evidence"
+import (
+	"time"
+
+	"whyreset/diagnose/evidence"
+)
 
 var _ = register(Cause{
 	ID:     "local_firewall",
@@ -16,7 +20,7 @@ var _ = register(Cause{
 		{"firewall_reject", "A reset made by a rule here looks like one from outside; a capture shows that it never was on the wire"},
 	},
 	IETF: 9, HAProxy: "SC", Envoy: "UF",
-	Beats: []string{"unreachable", "icmp_reject", "path_silent", "app_abort", "app_close_unread", "stale_connection", "firewall_reject"},
+	Beats: []string{"unreachable", "icmp_reject", "path_silent", "app_abort", "app_close_unread", "stale_connection", "firewall_reject", "injected_reset"},
 	Rule: func(c *Case) Finding {
 		if c.neverLeft() {
 			s := c.Snap[c.Leg]
@@ -33,6 +37,9 @@ var _ = register(Cause{
 				},
 				Against: []Cite{saw("an interface that is down looks the same")},
 			}
+		}
+		if f := deafHere(c); f.Strength != Silent {
+			return f
 		}
 		if c.Connected || c.Leg != evidence.Upstream {
 			return Finding{}
@@ -76,6 +83,82 @@ func (c *Case) gaveUp() bool {
 	case evidence.ETIMEDOUT, evidence.EHOSTUNREACH, evidence.ENETUNREACH, evidence.ECONNREFUSED, evidence.EACCES,
 		evidence.ENOPROTOOPT, evidence.EHOSTDOWN, evidence.ENETDOWN:
 		return c.established()
+	}
+	return false
+}
+
+// deafHere knows a host whose packet filter keeps from its own sockets what has reached it: the packets are there to be captured, and
+// the socket sends on as if they were not.
+func deafHere(c *Case) Finding {
+	w := c.wire
+	switch {
+	case w == nil:
+	case c.onWire():
+		r := w.resetPacket()
+		if !c.captured || r == nil || w.form() != reply || w.livesOn() == nil || !w.endsHere(r.From) || w.deaf(r.From, w.rst) == nil {
+			break
+		}
+		return Finding{
+			Strength: Likely,
+			Sentence: say("a rule on the host of %s, where this was captured, reset the connection and kept the packets from its own socket", c.who()),
+			For: []Cite{
+				c.citePacket(),
+				packets("its socket sent again, %s later, what had been acknowledged: the acknowledgement was captured here and did not reach it",
+					ms(w.deaf(r.From, w.rst).at-r.at)),
+			},
+		}
+	case c.gaveUp():
+		ours := w.upTo(evidence.NoLeg, len(w.packets))
+		theirs := w.upTo(c.Leg, len(w.packets))
+		again := w.deaf(evidence.NoLeg, -1)
+		if again == nil || !ours.known || !theirs.acks || after(ours.next, theirs.acked) {
+			break
+		}
+		f := Finding{
+			Strength: Likely,
+			Sentence: say("a rule of this host kept the packets of %s from the proxy's socket, until the connection was given up", c.who()),
+			For: []Cite{
+				c.saw("the connection ended with %s", c.errno()),
+				packets("the peer had acknowledged all that was sent, and its packets came in here; the socket went on sending again"),
+			},
+		}
+		for i := range w.packets {
+			if p := &w.packets[i]; p.From == evidence.NoLeg && !p.ordinary() && p.at < c.End.At {
+				f.Strength = Conclusive
+				f.For = append(f.For, packets("a reset went out in the proxy's name at %s while its socket was open", ms(p.at)))
+				break
+			}
+		}
+		return f
+	}
+	return Finding{}
+}
+
+// deaf is the first packet in which an end sends again, after packet number n, what the other had acknowledged long enough before.
+func (w *wire) deaf(end evidence.Leg, n int) *heard {
+	var acked uint32
+	var ackedAt time.Duration
+	known := false
+	for i := range w.packets {
+		p := &w.packets[i]
+		switch {
+		case p.From != end && p.ordinary() && p.has(evidence.ACK) && (!known || after(p.Ack, acked)):
+			acked, ackedAt, known = p.Ack, p.at, true
+		case p.From == end && i > n && p.ordinary() && p.Payload > 1 && known && !after(p.End(), acked) && p.at-ackedAt > w.flight(end):
+			return p
+		}
+	}
+	return nil
+}
+
+// endsHere says that the packets were captured on the host of that end: they have the TTL that stacks begin with, and its answers take no
+// time.
+func (w *wire) endsHere(end evidence.Leg) bool {
+	for i := range w.packets {
+		p := &w.packets[i]
+		if p.From == end && p.ordinary() {
+			return (p.TTL == 64 || p.TTL == 128 || p.TTL == 255) && w.rttTo(end) < time.Millisecond
+		}
 	}
 	return false
 }

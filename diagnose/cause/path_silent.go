@@ -20,6 +20,9 @@ var _ = register(Cause{
 	},
 	IETF: 11, HAProxy: "sD", Envoy: "LocalReset",
 	Rule: func(c *Case) Finding {
+		if f := silenceOnWire(c); f.Strength != Silent {
+			return f
+		}
 		s := c.Snap[c.Leg]
 		if !c.timedOut() || s == nil || s.Outstanding == 0 || c.zeroWindow() {
 			return Finding{}
@@ -53,4 +56,25 @@ func (c *Case) timedOut() bool { return c.established() && c.errno() == evidence
 func (c *Case) zeroWindow() bool {
 	s := c.Snap[c.Leg]
 	return s != nil && s.SndWnd == 0 && s.Outstanding > 0
+}
+
+// silenceOnWire reads a capture that ends in retransmissions.
+func silenceOnWire(c *Case) Finding {
+	last, ok := c.End.What.(evidence.Packet)
+	if !ok || !last.Repeat || last.Flags&(evidence.RST|evidence.SYN|evidence.FINFlag) != 0 {
+		return Finding{}
+	}
+	tries, first := 0, c.End.At
+	for _, p := range c.wire.packets {
+		if p.From == last.From && p.Seq == last.Seq {
+			tries, first = tries+1, min(first, p.at)
+		}
+	}
+	return Finding{
+		Strength: Likely,
+		Sentence: say("%s fell silent: %s sent to it were never acknowledged, for %s", c.who(), size(uint64(max(0, c.wire.lost(c.Leg)))), ms(c.End.At-first)),
+		For:      []Cite{packets("the same bytes were sent %d times within %s, and nothing came back", tries, ms(c.End.At-first))},
+		Against:  []Cite{packets("the capture may end before the answer")},
+		Settle:   []string{"a capture at the other end: do the retransmissions arrive there?"},
+	}
 }

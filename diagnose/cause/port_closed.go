@@ -23,6 +23,9 @@ var _ = register(Cause{
 		if !c.refused() || c.ICMP != nil {
 			return Finding{}
 		}
+		if c.wire.form() != noReset {
+			return closedOnWire(c)
+		}
 		f := Finding{
 			Strength: Likely,
 			Sentence: say("upstream %s refused the connection: no process listens there", c.Server),
@@ -40,6 +43,9 @@ var _ = register(Cause{
 
 // refused says that the upstream's handshake was answered with a no.
 func (c *Case) refused() bool {
+	if c.onWire() {
+		return c.Leg == evidence.Upstream && !c.Connected && c.wire.resetPacket() != nil
+	}
 	return c.Leg == evidence.Upstream && !c.Connected && c.connectFailed(evidence.ECONNREFUSED)
 }
 
@@ -47,4 +53,34 @@ func (c *Case) refused() bool {
 func (c *Case) connectFailed(e evidence.Errno) bool {
 	s, ok := c.End.What.(evidence.Socket)
 	return ok && s.Call == evidence.Connect && s.Saw == evidence.Error && s.Errno == e
+}
+
+// closedOnWire reads the answer's own packet, beside what is known of the host.
+func closedOnWire(c *Case) Finding {
+	if c.maker.forged > Silent || c.maker.box == Conclusive || c.cleared(evidence.ReasonNoSocket) {
+		return Finding{}
+	}
+	f := Finding{
+		Strength: Likely,
+		Sentence: say("upstream %s refused the connection: no process listens there", c.Server),
+		For:      []Cite{c.citePacket()},
+	}
+	for _, text := range c.maker.against {
+		f.For = append(f.For, packets("%s", text))
+	}
+	switch s := c.kernelSays(evidence.ReasonNoSocket); {
+	case s != Silent:
+		f.Strength, f.For = s, append(f.For, c.citeKernel())
+	case c.near():
+		f.For = append(f.For, packets("the upstream is this very host: there is no box between"))
+	case len(c.maker.boxMarks) > 0:
+		f.Strength = Possible
+		for _, text := range c.maker.boxMarks {
+			f.Against = append(f.Against, packets("%s", text))
+		}
+	case c.maker.box > Silent:
+		f.Against = []Cite{packets("a firewall rule 'reject with tcp reset' gives the same answer")}
+		f.Settle = []string{"other connections to this host: their TTL and round trip", "the kernel's reset reason on the peer's host"}
+	}
+	return f
 }

@@ -16,13 +16,13 @@ var _ = register(Cause{
 		if c.Leg != evidence.Downstream || !c.Connected || c.Down.In > 0 || c.FIN[evidence.Upstream] != nil {
 			return Finding{}
 		}
-		if !c.isFIN() && !c.reset() {
+		if !c.isFIN() && !c.reset() || c.maker.forged >= Likely || c.maker.box >= Likely {
 			return Finding{}
 		}
 		f := Finding{
 			Strength: Conclusive,
 			Sentence: say("client %s connected, sent nothing and left after %s", c.Client, ms(c.End.At)),
-			For:      []Cite{saw("not a byte came from the client before its %s", c.endWord())},
+			For:      []Cite{c.saw("not a byte came from the client before its %s", c.endWord())},
 		}
 		if c.reset() && !c.near() {
 			f.Strength = Likely // a box between can reset, too
@@ -34,7 +34,7 @@ var _ = register(Cause{
 			return Finding{} // it came for what the server sends unasked
 		case c.Up.In > 0:
 			f.Strength = Likely
-			f.For = append(f.For, saw("the server had greeted it with %s", size(c.Up.In)))
+			f.For = append(f.For, c.saw("the server had greeted it with %s", size(c.Up.In)))
 		}
 		return f
 	},

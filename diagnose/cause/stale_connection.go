@@ -1,6 +1,10 @@
 package cause
 
-import "time"
+import (
+	"time"
+
+	"whyreset/diagnose/evidence"
+)
 
 var _ = register(Cause{
 	ID:     "stale_connection",
@@ -22,6 +26,12 @@ var _ = register(Cause{
 	},
 	IETF: 2, HAProxy: "SD", Envoy: "RemoteReset",
 	Rule: func(c *Case) Finding {
+		if c.cleared(evidence.ReasonNoSocket, evidence.ReasonFlags) {
+			return Finding{}
+		}
+		if c.wire.form() != noReset {
+			return staleOnWire(c)
+		}
 		if !c.answersUs() || c.nearerThanPeer() {
 			return Finding{}
 		}
@@ -55,3 +65,51 @@ const (
 	// is common, 20 s the shortest settable ones in use).
 	longSilence = 20 * time.Second
 )
+
+// staleOnWire reads the reset's own packet: the form in which a host answers for a connection that it does not have.
+func staleOnWire(c *Case) Finding {
+	if !c.unknownToHost() || c.wire.openingAnswered() {
+		return Finding{}
+	}
+	quiet := c.quietBefore()
+	f := Finding{
+		Strength: Likely,
+		Sentence: say("%s no longer knows this connection: it answered the next packet with a reset", c.who()),
+		For:      []Cite{c.citePacket(), packets("no FIN came before, and the reset is the answer of a host without such a connection")},
+		Settle:   []string{"the peer's uptime and the tables of NAT boxes between", "the kernel's reset reason on the peer's host"},
+	}
+	if quiet >= staleAfter {
+		f.Sentence = say("%s no longer knows this connection: after %s of silence it answered the next packet with a reset", c.who(), ms(quiet))
+		f.For = append(f.For, packets("it had been silent for %s", ms(quiet)))
+	}
+	for _, text := range c.maker.against {
+		f.For = append(f.For, packets("%s", text))
+	}
+	if s := c.kernelSays(evidence.ReasonNoSocket, evidence.ReasonFlags); s != Silent {
+		f.Strength, f.For, f.Settle = s, append(f.For, c.citeKernel()), nil
+		return f
+	}
+	if c.maker.box >= Likely {
+		if c.maker.box == Conclusive || c.maker.forged > Silent {
+			return Finding{}
+		}
+		f.Strength = Possible
+		for _, text := range c.maker.boxMarks {
+			f.Against = append(f.Against, packets("%s", text))
+		}
+		return f
+	}
+	if c.maker.box > Silent {
+		f.Against = []Cite{packets("a firewall rule on the peer's host gives the same answer")}
+	}
+	return f
+}
+
+// unknownToHost says that the reset has the form of a host's answer for a connection that it does not have, and that no FIN explains it.
+func (c *Case) unknownToHost() bool {
+	if !c.reset() || c.wire.form() != reply || c.maker.forged >= Likely {
+		return false
+	}
+	_, fin := c.finAt()
+	return !fin
+}

@@ -20,6 +20,9 @@ var _ = register(Cause{
 	IETF: 13, HAProxy: "SC", Envoy: "UF",
 	Rule: func(c *Case) Finding {
 		e := c.errno()
+		if c.onWire() && !c.Connected && c.ICMP != nil {
+			e = evidence.EHOSTUNREACH
+		}
 		switch e {
 		case evidence.EHOSTUNREACH, evidence.ENETUNREACH, evidence.EHOSTDOWN, evidence.ENETDOWN:
 		default:
@@ -41,13 +44,13 @@ var _ = register(Cause{
 				For:      []Cite{saw("connect failed with %s after %s, and no ICMP error came", e, ms(c.End.At))},
 			}
 		}
-		if prohibits(c.ICMP) {
+		if prohibits(c.ICMP) || !saysUnreachable(c.ICMP) {
 			return Finding{}
 		}
 		f := Finding{
 			Strength: Likely,
 			Sentence: say("upstream %s cannot be reached: %s says %s", c.Server, box(c.ICMP.From), icmpName(c.ICMP)),
-			For:      []Cite{saw("ICMP error %s from %s about our SYN, after %s", icmpName(c.ICMP), c.ICMP.From, ms(c.End.At))},
+			For:      []Cite{c.saw("ICMP error %s from %s about the SYN, after %s", icmpName(c.ICMP), c.ICMP.From, ms(c.End.At))},
 			Settle:   []string{"the routes and rules of the box named"},
 		}
 		if c.fromHere(c.ICMP) {
@@ -57,3 +60,11 @@ var _ = register(Cause{
 		return f
 	},
 })
+
+// saysUnreachable says that an ICMP error is of the kind that tells of a way that does not exist, or of nobody at its end.
+func saysUnreachable(e *evidence.ICMP) bool {
+	if e.IPv6 {
+		return e.Type == 1 || e.Type == 3
+	}
+	return e.Type == 3 && e.Code != 4 || e.Type == 11
+}

@@ -1,5 +1,7 @@
 package cause
 
+import "whyreset/diagnose/evidence"
+
 var _ = register(Cause{
 	ID:     "write_after_close",
 	Origin: Application,
@@ -18,6 +20,12 @@ var _ = register(Cause{
 	},
 	IETF: 3, HAProxy: "SD, CD", Envoy: "RemoteReset",
 	Rule: func(c *Case) Finding {
+		if c.cleared(evidence.ReasonAbortOnData, evidence.ReasonTimeWait, evidence.ReasonNoSocket, evidence.ReasonFlags) {
+			return Finding{}
+		}
+		if c.wire.form() != noReset {
+			return lateBytesOnWire(c)
+		}
 		fin, seen := c.finAt()
 		if !seen || !c.reset() || c.out() == 0 || c.unacked() <= 0 {
 			return Finding{}
@@ -51,3 +59,35 @@ var _ = register(Cause{
 		return f
 	},
 })
+
+// lateBytesOnWire reads the reset's own packet: the answer to bytes that a closed socket got.
+func lateBytesOnWire(c *Case) Finding {
+	fin, seen := c.finAt()
+	w := c.wire
+	if !seen || !c.reset() || w.form() != reply || c.maker.forged >= Likely {
+		return Finding{}
+	}
+	r := w.resetPacket()
+	a := w.answers()
+	f := Finding{
+		Strength: Likely,
+		Sentence: say("%s had closed the connection, and bytes sent to it were answered with a reset, %s after its FIN", c.who(), ms(r.at-fin)),
+		For:      []Cite{packets("a FIN at %s, then a reset at %s", ms(fin), ms(r.at)), c.citePacket()},
+	}
+	kernel := c.kernelSays(evidence.ReasonAbortOnData, evidence.ReasonTimeWait, evidence.ReasonNoSocket, evidence.ReasonFlags)
+	switch {
+	case !a.data && a.newest >= 0 && c.kernel == nil:
+		return Finding{}
+	case kernel != Silent:
+		f.Strength, f.For = kernel, append(f.For, c.citeKernel())
+	case c.maker.box >= Likely:
+		f.Strength = Possible
+		for _, text := range c.maker.boxMarks {
+			f.Against = append(f.Against, packets("%s", text))
+		}
+	case a.data && (a.fits || a.known && a.rtt < answerSlack/10):
+		f.Strength = Conclusive
+		f.For = append(f.For, packets("it answers %s that the closed socket could not take", size(uint64(max(1, w.unacked())))))
+	}
+	return f
+}

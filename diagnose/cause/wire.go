@@ -1,0 +1,182 @@
+package cause
+
+import (
+	"time"
+
+	"whyreset/diagnose/evidence"
+)
+
+// wire is what packets show of the connection that ended: a leg of ours, or, in a capture, the connection itself. What it is
+// asked is seen from the far end that the ending is about: its packets are the peer's, those sent to it are ours, whoever
+// "we" are.
+type wire struct {
+	packets []heard // in order; copies met at another place of the path are left out
+	rst     int     // of packets: the reset to be explained; -1: none
+	passed  int     // of packets: a reset that ended nothing; -1: none
+
+	// The accounts of each far end's and of our direction, by who sent: before the reset, and the last.
+	before, final [3]*evidence.Stream
+	base          [3]*evidence.Baseline
+	watched       bool
+}
+
+// heard is a packet and its moment.
+type heard struct {
+	*evidence.Packet
+	at  time.Duration
+	obs int // its place in the evidence
+}
+
+func (h *heard) has(f evidence.TCPFlags) bool { return h.Flags&f != 0 }
+
+// ordinary is a packet that is no reset: a living socket's.
+func (h *heard) ordinary() bool { return !h.has(evidence.RST) }
+
+// newWire takes the packets of a leg; nil when there are none.
+func newWire(ev *evidence.Evidence, leg evidence.Leg) *wire {
+	w := &wire{rst: -1, passed: -1, watched: ev.Coverage.Has(evidence.Packets)}
+	for i := range ev.Observations {
+		switch p := ev.Observations[i].What.(type) {
+		case evidence.Packet:
+			if (p.From == leg || p.To == leg) && !p.Copy && p.From != p.To && p.From <= evidence.Upstream {
+				w.packets = append(w.packets, heard{&p, ev.Observations[i].At, i})
+			}
+		case evidence.Stream:
+			if (p.From == leg || p.To == leg) && p.From <= evidence.Upstream {
+				w.final[p.From] = &p
+			}
+		case evidence.Baseline:
+			if p.Of <= evidence.Upstream {
+				w.base[p.Of] = &p
+			}
+		}
+	}
+	if len(w.packets) == 0 {
+		return nil
+	}
+	return w
+}
+
+// explain settles which reset is to be explained, and takes the accounts that stood before it.
+func (w *wire) explain(ev *evidence.Evidence, rst int) {
+	w.rst = rst
+	for i := range ev.Observations[:w.packets[rst].obs] {
+		if s, ok := ev.Observations[i].What.(evidence.Stream); ok && s.From <= evidence.Upstream && w.final[s.From] != nil {
+			w.before[s.From] = &s
+		}
+	}
+}
+
+// watchedPackets says whether there are packets, and whether they are those of the connection itself, with nothing of ours between its
+// ends.
+func watchedPackets(ev *evidence.Evidence) (any, captured bool) {
+	for i := range ev.Observations {
+		if p, ok := ev.Observations[i].What.(evidence.Packet); ok {
+			any, captured = true, captured || p.From != evidence.NoLeg && p.To != evidence.NoLeg
+		}
+	}
+	return any, captured
+}
+
+// account is what one end had sent by a moment.
+type account struct {
+	packets      int
+	bytes        uint64
+	lastData     time.Duration // see bytes
+	next, acked  uint32
+	known, acks  bool // next, acked hold
+	fin          bool
+	finAt        time.Duration
+	syn, answers bool // it sent a SYN, a SYN-ACK
+	isn          uint32
+}
+
+// upTo is what from had sent before packet number n.
+func (w *wire) upTo(from evidence.Leg, n int) account {
+	var a account
+	for i := range w.packets[:n] {
+		p := &w.packets[i]
+		if p.From != from || !p.ordinary() {
+			continue
+		}
+		a.packets++
+		if p.has(evidence.SYN) {
+			a.syn, a.answers = true, a.answers || p.has(evidence.ACK)
+			a.isn = p.Seq
+		}
+		if p.has(evidence.ACK) && (!a.acks || after(p.Ack, a.acked)) {
+			a.acked, a.acks = p.Ack, true
+		}
+		if p.Probe {
+			continue
+		}
+		if p.Payload > 0 && !p.Repeat {
+			a.bytes += uint64(p.Payload)
+			a.lastData = p.at
+		}
+		if p.has(evidence.FINFlag) && !a.fin {
+			a.fin, a.finAt = true, p.at
+		}
+		if end := p.End(); !a.known || after(end, a.next) {
+			a.next, a.known = end, true
+		}
+	}
+	// The account of all packets knows more than those that are told.
+	s := w.before[from]
+	if n > w.rst || w.rst < 0 {
+		s = w.final[from]
+	}
+	if s == nil {
+		return a
+	}
+	at := w.packets[min(n, len(w.packets)-1)].at
+	if s.Bytes > a.bytes && (s.LastDataAt <= at || n >= len(w.packets)) {
+		a.bytes, a.lastData = s.Bytes, s.LastDataAt
+	}
+	if s.FIN && s.FINAt <= at && !a.fin {
+		a.fin, a.finAt = true, s.FINAt
+	}
+	if s.HasNext && (w.before[from] == s || n >= len(w.packets)) && (!a.known || after(s.Next, a.next)) {
+		a.next, a.known = s.Next, true
+	}
+	if s.HasAck && (w.before[from] == s || n >= len(w.packets)) && (!a.acks || after(s.Acked, a.acked)) {
+		a.acked, a.acks = s.Acked, true
+	}
+	return a
+}
+
+// after compares sequence numbers (RFC 9293 §3.4).
+func after(a, b uint32) bool { return int32(a-b) > 0 }
+
+// rttTo is the smallest round trip seen from here to an end; zero when none was.
+func (w *wire) rttTo(end evidence.Leg) time.Duration {
+	least := time.Duration(0)
+	take := func(d time.Duration) {
+		if d > 0 && (least == 0 || d < least) {
+			least = d
+		}
+	}
+	if s := w.final[end]; s != nil {
+		take(s.HandshakeRTT)
+		take(s.MinRTT)
+	}
+	if least > 0 {
+		return least
+	}
+	// By hand: the first answer to a SYN or SYN-ACK that was sent once.
+	asked := -1
+	for i := range w.packets {
+		p := &w.packets[i]
+		switch {
+		case p.From != end && p.has(evidence.SYN) && p.ordinary():
+			if asked >= 0 {
+				return 0
+			}
+			asked = i
+		case p.From == end && asked >= 0 && p.has(evidence.ACK) && p.ordinary() && p.Ack == w.packets[asked].End():
+			take(p.at - w.packets[asked].at)
+			return least
+		}
+	}
+	return 0
+}

@@ -1,0 +1,83 @@
+package cause
+
+import (
+	"slices"
+	"time"
+
+	"whyreset/diagnose/evidence"
+)
+
+// witnessed is what the kernel told of the reset to be explained, when its sender's stack is in this kernel; nil otherwise. Of several
+// the first made it: later ones answer what was still on its way.
+func (c *Case) witnessed() *evidence.Kernel {
+	if c.Leg == evidence.NoLeg || !c.reset() && !c.refused() {
+		return nil
+	}
+	at := c.End.At
+	if r := c.wire.resetPacket(); r != nil {
+		at = r.at
+	}
+	for _, o := range c.Observations {
+		k, ok := o.What.(evidence.Kernel)
+		if !ok || !k.Sent || k.From != c.Leg || k.Reason == "" || o.At > at+overtaking || at-o.At > witnessedBefore {
+			continue
+		}
+		if form := c.wire.form(); form == noReset || (form == active) == slices.Contains(aborted, k.Reason) {
+			return &k
+		}
+	}
+	return nil
+}
+
+// witnessedBefore is the longest that a reset is on its way from this machine to itself, through whatever delays it.
+const witnessedBefore = time.Second
+
+// reason says that the kernel gave one of these reasons for the reset.
+func (c *Case) reason(any ...string) bool {
+	return c.kernel != nil && slices.Contains(any, c.kernel.Reason)
+}
+
+// cleared says that the kernel made the reset for a reason of another cause.
+func (c *Case) cleared(of ...string) bool { return c.kernel != nil && !c.reason(of...) }
+
+// aborted are the reasons for which a live socket sends a reset.
+var aborted = []string{evidence.ReasonAbortOnClose, evidence.ReasonAbortOnLinger, evidence.ReasonAbortOnMemory, evidence.ReasonState,
+	evidence.ReasonKeepaliveTimeout}
+
+// citeKernel is what the kernel told, with the process where there is one.
+func (c *Case) citeKernel() Cite {
+	k := c.kernel
+	text := say("this machine's kernel sent the reset: reason %s", k.Reason)
+	if k.Process != "" {
+		text += say(", in the time of %s (process %d)", k.Process, k.PID)
+	}
+	if k.Foreign {
+		text += ", in another network namespace"
+	}
+	return Cite{Source: evidence.Witness, Says: text}
+}
+
+// destroyed says that a socket was destroyed from outside: tcp_abort finds it in the state that it lived in, where a close or a
+// disconnect of its own leaves it closed first.
+func (c *Case) destroyed() bool {
+	return c.reason(evidence.ReasonState) && c.kernel.State != 0 && c.kernel.State != tcpClose && c.kernel.State != tcpListen
+}
+
+// States of include/net/tcp_states.h.
+const (
+	tcpClose  = 7
+	tcpListen = 10
+)
+
+// kernelSays is how sure the kernel's word makes a cause that it names by one of these reasons; Silent when it does not. An answer to
+// late packets has another reason than the reset that came before, so without the packet that shows which of the two it was, an
+// answer's reason is not the last word.
+func (c *Case) kernelSays(reasons ...string) Strength {
+	switch {
+	case !c.reason(reasons...):
+		return Silent
+	case c.reason(aborted...) || c.wire.resetPacket() != nil:
+		return Conclusive
+	}
+	return Likely
+}
