@@ -23,7 +23,8 @@ func (c *Case) witnessed() *evidence.Kernel {
 			continue
 		}
 		if form := c.wire.form(); form == noReset || (form == active) == slices.Contains(aborted, k.Reason) {
-			return &k
+			told := k // the one copy: the others stay off the heap
+			return &told
 		}
 	}
 	return nil
