@@ -44,6 +44,9 @@ func (e *examiner) holder(port string) process {
 		}
 		dir := filepath.Dir(filepath.Dir(file))
 		name, _ := e.read(dir + "/comm")
+		if program, err := os.Readlink(dir + "/exe"); err == nil { // the name of a program that was started by /proc/self/exe is "exe"
+			name = filepath.Base(strings.TrimSuffix(program, " (deleted)"))
+		}
 		pid, _ := strconv.Atoi(filepath.Base(dir))
 		return process{pid, name}
 	}

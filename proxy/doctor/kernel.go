@@ -30,8 +30,10 @@ func (e *examiner) kernel(context.Context) {
 		return
 	}
 	e.splice()
-	e.ipTransparent()
-	e.originalDst()
+	if general := len(e.Config.Listeners) == 0; general || e.transparent() {
+		e.ipTransparent()
+		e.originalDst()
+	}
 	e.namespaces()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"whyreset/config"
@@ -27,6 +28,7 @@ func (e *examiner) rules(context.Context) {
 	e.nftables()
 	e.inPlace()
 	e.add(Finding{ID: "exemption", Area: Rules, Level: OK, What: "the proxy's own connections do not come back to it: " + e.Plan.Exemption()})
+	e.user()
 	for _, s := range e.Plan.Sysctls() {
 		e.planned(s)
 	}
@@ -89,6 +91,23 @@ func (e *examiner) inPlace() {
 		f.Why = "connections are led as the old ones say"
 	default:
 		f.Level, f.What, f.Why, f.Do = OK, "the packet rules are in place, put by "+is.By, "", ""
+	}
+	e.add(f)
+}
+
+// user compares the user whose connections the rules leave alone, where nothing else tells them, with that of this process.
+func (e *examiner) user() {
+	r, is := e.Config.Rules, os.Geteuid()
+	out := slices.ContainsFunc(e.Config.Listeners, func(l config.Listener) bool {
+		return l.Mode != config.ModeForward && (r.Placement == config.PlacementClient || r.Placement == config.PlacementPod && l.Direction != config.DirectionIn)
+	})
+	if !out || r.Mark != 0 || r.User == 0 || r.User == is {
+		return
+	}
+	f := Finding{ID: "rules_user", Area: Rules, Level: Fail, What: fmt.Sprintf("the rules leave alone what user %d connects to, and this is user %d", r.User, is),
+		Why: "the proxy's own connections would come back to it, so it does not start", Do: fmt.Sprintf("run it as user %d, or set rules.mark", r.User)}
+	if is == 0 {
+		f.Level, f.Do = Note, fmt.Sprintf("use run --rules, which runs the proxy as user %d", r.User)
 	}
 	e.add(f)
 }
