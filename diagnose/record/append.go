@@ -38,15 +38,16 @@ const maxKeyword = 1024
 // limits bound the text of a record. Verdicts keep far below the first; the others are there so that MaxSize
 // holds whatever a verdict says.
 type limits struct {
-	text, item int  // bytes of a sentence, and of one entry of a list
-	items      int  // entries of a list
-	story      bool // the observations are carried
+	text, item int // bytes of a sentence, and of one entry of a list
+	items      int // entries of a list
+	story      int // bytes of the events and of the packets, each; zero: they are left out
 }
 
 var allLimits = [...]limits{
-	{text: 1000, item: 400, items: 12, story: true},
-	{text: 500, item: 120, items: 5, story: true},
-	{text: 150, item: 60, items: 2, story: false},
+	{text: 1000, item: 400, items: 12, story: MaxSize},
+	{text: 500, item: 120, items: 5, story: MaxSize},
+	{text: 500, item: 120, items: 5, story: 4 << 10},
+	{text: 150, item: 60, items: 2},
 }
 
 // writer is what one record is written with: a zerolog logger whose output is appended to dst.
@@ -71,7 +72,7 @@ var writers = sync.Pool{New: func() any {
 }}
 
 // Append appends the record of an ended connection, one line with its newline, at most MaxSize bytes. What
-// does not fit is left out: text first, then evidence, and then Parse says that there is none.
+// does not fit is left out: text first, then the middle of the story, and then Parse says that there is no evidence.
 func Append(dst []byte, c *Connection) []byte {
 	return appendWith(dst, func(w *writer, l limits) { w.connection(c, l) })
 }
@@ -108,7 +109,7 @@ func appendWith(dst []byte, write func(*writer, limits)) []byte {
 func (w *writer) connection(c *Connection, l limits) {
 	v := &c.Verdict
 	told := summarise(c)
-	whole := c.Evidence != nil && w.tell(c.Evidence.Observations) && l.story && c.describes() && fits(&c.Evidence.Coverage, l.item)
+	whole := c.Evidence != nil && w.tell(c.Evidence.Observations) && w.fits(l.story) && c.describes() && fits(&c.Evidence.Coverage, l.item)
 
 	e := w.head(c.made(), level(v), v.Sentence, &c.By, l)
 	if c.File != "" {
@@ -131,15 +132,17 @@ func (w *writer) connection(c *Connection, l limits) {
 
 	y := e.CreateDict()
 	w.place(y, c, l)
-	if c.Evidence != nil && l.story {
-		y.Bytes("events", w.events)
+	story := c.Evidence != nil && l.story > 0
+	if story {
+		y.Bytes("events", w.shorten(w.events, l.story))
 	}
 	if whole {
 		y.Bytes("samples", w.samples)
-		if len(w.shown) > 0 {
-			y.Bytes("packets", w.shown)
-		}
-	} else {
+	}
+	if story && len(w.shown) > 0 {
+		y.Bytes("packets", w.shorten(w.shown, l.story))
+	}
+	if !whole {
 		y.Bool("cut", true)
 	}
 	w.verdict(y, v, l)

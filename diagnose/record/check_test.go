@@ -306,6 +306,43 @@ func TestExtremes(t *testing.T) {
 	}
 }
 
+// As many packets as a capture's evidence ever has are carried whole; of more, the first ones and the last ones are shown.
+func TestManyPackets(t *testing.T) {
+	const kept = 70 // a little more than package replay keeps
+	for _, n := range []int{kept, 500, 5000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			c := captured()
+			c.Evidence.Observations = onTheWire()[:1]
+			for i := range n {
+				p := evidence.Packet{From: evidence.Downstream, To: evidence.Upstream, Flags: evidence.ACK | evidence.PSH, Seq: 3_000_000_000 + uint32(i), Ack: 4_000_000_000,
+					Payload: 1448, Window: 64240, Scale: 7, TTL: 64, DF: true, ID: 30000 + uint16(i), HasTimestamp: true, TSVal: 3_000_000_000, TSEcr: 2_000_000_000,
+					WindowScale: evidence.NoScale, Segments: 1, Frame: 1_000_000 + uint64(i)}
+				c.Evidence.Observations = append(c.Evidence.Observations, evidence.Observation{At: time.Duration(i+1) * 1_234_567, What: p})
+			}
+			line := Append(nil, c)
+			check(t, line, InEnd)
+			got, err := Parse(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if whole := got.Evidence != nil; whole != (n == kept) {
+				t.Errorf("got the evidence whole %v in %d bytes, want %v", whole, len(line), n == kept)
+			}
+			for _, frame := range []int{0, 5, n - 10, n - 1} {
+				if want := fmt.Sprintf("frame=%d,", 1_000_000+frame); !bytes.Contains(line, []byte(want)) {
+					t.Errorf("want packet %d of %d in it\n%s", frame, n, line)
+				}
+			}
+			if n > kept {
+				shown := bytes.Count(line, []byte("(frame="))
+				if want := fmt.Sprintf(" …%d… ", n-shown); !bytes.Contains(line, []byte(want)) {
+					t.Errorf("got %d of %d packets, want %q between them\n%s", shown, n, want, line)
+				}
+			}
+		})
+	}
+}
+
 func TestAppendKeepsWhatIsThere(t *testing.T) {
 	one := Append(nil, anExample())
 	two := Append(slices.Clone(one), harmless())
@@ -333,7 +370,7 @@ func BenchmarkAppend(b *testing.B) {
 	for _, bm := range []struct {
 		name string
 		c    *Connection
-	}{{"harmful", anExample()}, {"harmless", harmless()}} {
+	}{{"harmful", anExample()}, {"harmless", harmless()}, {"watched", witnessed()}, {"captured", captured()}} {
 		b.Run(bm.name, func(b *testing.B) {
 			dst := make([]byte, 0, MaxSize)
 			b.ReportAllocs()

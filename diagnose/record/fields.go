@@ -95,7 +95,7 @@ var Fields = []Field{
 	{Name: "whyreset.events", Type: Keyword, Unit: "s since the start", In: InEnd, Loki: Line, Meaning: "what happened, in order: see below"},
 	{Name: "whyreset.samples", Type: Keyword, In: InEnd, Loki: Line, Meaning: "counters of both legs at the end and before, which complete the evidence: see below"},
 	{Name: "whyreset.packets", Type: Keyword, In: InEnd, Loki: Line, Meaning: "headers seen on the wire, and the account of each direction: see below"},
-	{Name: "whyreset.cut", Type: Boolean, In: InEnd, Loki: Line, Meaning: "`true` when the record could not carry all of its evidence, so that nobody must judge by what is left"},
+	{Name: "whyreset.cut", Type: Boolean, In: InEnd, Loki: Line, Meaning: "`true` when the record could not carry all of its evidence, so that nobody must judge by what is left: `…123…` stands for so many events or packets"},
 
 	{Name: "whyreset.verdict.side", Type: Keyword, In: InEnd, Always: true, Loki: Line, Meaning: "on which the end came about: `upstream`, `downstream`, `proxy` or `unknown`"},
 	{Name: "whyreset.verdict.origin", Type: Keyword, In: InEnd, Always: true, Loki: Metadata, Meaning: "who made it: `application` (the peer's live socket was closed or destroyed), `host` (its TCP stack has no such socket), `path` (a device between), `network` (silence, loss), `local` (this host), `proxy` (whyreset) or `unknown`"},

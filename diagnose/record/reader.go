@@ -30,8 +30,9 @@ import (
 //
 //   - in a line, whatever stands before it: kubectl logs --prefix, docker compose logs, the CRI's "time stdout F", logcli,
 //     Grafana's .txt;
-//   - in an object that carries it as text in line, log, message, MESSAGE, _msg or event.original: logcli -o jsonl, docker's
-//     json-file, journalctl -o json, Filebeat and Fluent Bit that did not decode it, Grafana's .json;
+//   - in an object that carries it as text in line, log, message, MESSAGE, _msg, event.original, body.text or
+//     body.stringValue: logcli -o jsonl, docker's json-file, journalctl -o json, Filebeat, Fluent Bit and the OpenTelemetry
+//     Collector that did not decode it, Grafana's .json;
 //   - in an object that carries it decoded: itself, its names nested or with dots, or in _source, fields, json,
 //     log_processed or jsonPayload: a search of Elasticsearch, elasticdump;
 //   - in a text within arrays, or in an object of any of these kinds, anywhere in a JSON document whatever its length and
@@ -98,17 +99,6 @@ func (r *Reader) Next() (*Connection, error) {
 
 // Line is the line, from 1, in which begins what Next gave last.
 func (r *Reader) Line() int { return r.at.line }
-
-// Lines is how many lines were read so far.
-func (r *Reader) Lines() int {
-	if r.offset == r.begun {
-		return r.line - 1
-	}
-	return r.line
-}
-
-// Offset is how many bytes were read so far.
-func (r *Reader) Offset() int64 { return r.offset }
 
 // Counts tells what was met so far.
 func (r *Reader) Counts() Counts { return r.counts }

@@ -94,6 +94,18 @@ before it; what is zero is left out; times are in seconds.
 All three together are the whole evidence of the verdict, exact to the nanosecond, so that a later version of whyreset can
 explain an old record anew.
 
+## Read back
+
+Records are found again, line by line and by what is there, in files and whatever collectors, container runtimes and stores
+make of them; a test holds each of these: `)
+	for i, w := range wrappings {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(w.name)
+	}
+	b.WriteString(`. A spreadsheet (CSV) is not read.
+
 ## Notices
 
 | event.action | meaning |

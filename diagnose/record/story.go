@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
 	"time"
@@ -30,6 +31,7 @@ type story struct {
 	events, samples []byte
 	snap            evidence.Snapshot // the one being written: a pointer to a local would be allocated
 	moved           evidence.Transfer
+	part            []byte // of a story that is too long
 	packets
 }
 
@@ -78,6 +80,27 @@ func (s *story) tell(observations []evidence.Observation) (whole bool) {
 		}
 	}
 	return whole
+}
+
+// fits says that no part of the story is longer than n bytes.
+func (s *story) fits(n int) bool { return max(len(s.events), len(s.samples), len(s.shown)) <= n }
+
+// shorten keeps the first words and, twice as many, the last ones, in about n bytes. Between them stands how many are left
+// out, as …123….
+func (s *story) shorten(words []byte, n int) []byte {
+	if len(words) <= n {
+		return words
+	}
+	head := max(0, bytes.LastIndexByte(words[:n/3], ' '))
+	tail := len(words) - n*2/3
+	if next := bytes.IndexByte(words[tail:], ' '); next >= 0 {
+		tail += next
+	} else {
+		tail = len(words)
+	}
+	s.part = append(append(s.part[:0], words[:head]...), " …"...)
+	s.part = strconv.AppendInt(s.part, int64(bytes.Count(words[head:tail], []byte(" "))), 10)
+	return append(append(s.part, "…"...), words[tail:]...)
 }
 
 func (s *story) sampleStart(events int, o *evidence.Observation, kind string) {

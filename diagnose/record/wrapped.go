@@ -59,6 +59,7 @@ func readString(text []byte, wraps int) (*Connection, error) {
 var (
 	textKeys   = []string{"line", "log", "message", "MESSAGE", "_msg"}
 	objectKeys = []string{"_source", "fields", "json", "log_processed", "jsonPayload"}
+	innerKeys  = [][2]string{{"event", "original"}, {"body", "text"}, {"body", "stringValue"}} // a text within an object
 )
 
 // readObject reads a record, or an object that carries one.
@@ -115,9 +116,11 @@ func readObject(text []byte, wraps int) (*Connection, error) {
 			}
 		}
 	}
-	if original, ok := member(members, "event", "original"); ok {
-		if c, inner := readString(original, wraps); try(c, inner) {
-			return c, nil
+	for _, key := range innerKeys {
+		if text, ok := member(members, key[0], key[1]); ok {
+			if c, inner := readString(text, wraps); try(c, inner) {
+				return c, nil
+			}
 		}
 	}
 	return nil, err
