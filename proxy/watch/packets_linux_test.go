@@ -125,9 +125,9 @@ func of(t testing.TB, w *Packets, c *Connection) (all []evidence.Packet, coverag
 }
 
 func TestPacketsOfALoopbackConnection(t *testing.T) {
-	for _, network := range []string{"tcp4", "tcp6"} {
+	for network, at := range map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0"} {
 		t.Run(network, func(t *testing.T) {
-			ln := listen(t, network, "localhost:0")
+			ln := listen(t, network, at)
 			w := packets(t, Options{}, ln)
 			a := accept(t, ln, nil)
 			a.exchange(t)
