@@ -65,8 +65,9 @@ const (
 	beforeAccept = time.Second
 	// beforeEnd is how long before its first ending was noticed a connection's resets must all have been heard.
 	beforeEnd = time.Second
-	// afterEnd is how long after its end resets of a connection may come: as long as its verdict may wait.
-	afterEnd = time.Second
+	// afterEnd is how long after its end a connection's resets may be told: the kernel tells of one that it makes by itself
+	// when that is on its way, and by then the relay may be done.
+	afterEnd = 50 * time.Millisecond
 	// waited is how soon after its accept the first ending is noticed of a connection that was cut before.
 	waited = 50 * time.Millisecond
 )
@@ -151,7 +152,7 @@ func (w *Witness) Of(c *Connection) (seen []evidence.Observation, coverage strin
 			if fit == fitUnclear {
 				unclear = true
 			}
-			if fit != fits || !e.claim(began, sender, receiver) {
+			if fit != fits || !e.claim(began, c.Ended.Sub(w.zero), sender, receiver) {
 				return
 			}
 			seen = append(seen, evidence.Observation{At: max(0, e.at-began), Leg: cmp.Or(sender, receiver),
@@ -172,15 +173,16 @@ func (w *Witness) Of(c *Connection) (seen []evidence.Observation, coverage strin
 	return seen, evidence.Watched
 }
 
-// claim says whether e may be of the connection that began then, and keeps it from any later one of the same addresses.
-func (e *event) claim(began time.Duration, from, to evidence.Leg) bool {
+// claim says whether e may be of the connection that began and ended then, and keeps what came while that lasted from any
+// later one of the same addresses.
+func (e *event) claim(began, ended time.Duration, from, to evidence.Leg) bool {
 	if e.at < began && (from == evidence.Upstream || to == evidence.Upstream) {
 		return false // of an earlier use of these addresses: we dialled after the accept
 	}
-	if e.claimed == 0 {
+	if e.claimed == 0 && e.at <= ended {
 		e.claimed = began
 	}
-	return e.claimed == began
+	return e.claimed == 0 || e.claimed == began
 }
 
 // event is one reset as the kernel told of it.

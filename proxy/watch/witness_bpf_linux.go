@@ -10,7 +10,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 )
@@ -21,66 +20,80 @@ const ringSize = 1 << 20
 // programs are the raw tracepoints: attached to the kernel, they note resets in a ring that both sides have in memory. Once
 // open, no call of theirs needs a privilege. Needs kernel 5.8 (ring buffer) with BTF.
 type programs struct {
-	closers []io.Closer // the last one opened first
+	closers []io.Closer // the last one opened last
+	ring    *ebpf.Map
+	lost    *ebpf.Map // one number: the resets for which there was no room
 	reader  *ringbuf.Reader
-	counter *ebpf.Memory // resets for which there was no room
-	told    uint64       // of counter, so far
+	counter *ebpf.Memory // what is in lost
+	told    uint64       // of it, so far
 	reasons map[uint32]string
 	all     bool // told of resets without a socket, too
 	record  ringbuf.Record
 }
 
-func openPrograms() (_ *programs, err error) {
+func openPrograms() (*programs, error) {
+	p, err := newPrograms() // the first thing that takes a privilege, and a cheap one to ask
+	if err != nil {
+		return nil, err
+	}
+	layout, err := runningLayout()
+	if err == nil {
+		err = p.start(layout)
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// newPrograms makes what the programs and this process share.
+func newPrograms() (_ *programs, err error) {
 	p := &programs{}
 	defer func() {
 		if err != nil {
 			p.close()
 		}
 	}()
-	ring, err := ebpf.NewMap(&ebpf.MapSpec{Name: "resets", Type: ebpf.RingBuf, MaxEntries: ringSize})
+	p.ring, err = ebpf.NewMap(&ebpf.MapSpec{Name: "resets", Type: ebpf.RingBuf, MaxEntries: ringSize})
 	if err != nil {
-		return nil, fmt.Errorf("ring buffer: %w", err) // the first thing that takes a privilege, and a cheap one to ask
+		return nil, fmt.Errorf("ring buffer: %w", err)
 	}
-	p.keep(ring)
-	spec, err := btf.LoadKernelSpec()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoBTF, err)
-	}
-	layout, err := kernelLayout(spec)
-	if err != nil {
-		return nil, fmt.Errorf("%w of what is needed: %w", errNoBTF, err)
-	}
-	// Both came with 6.10; before, replies without a full socket went untold.
-	p.reasons, p.all = layout.reasons, layout.reason >= 0
-	lost, err := ebpf.NewMap(&ebpf.MapSpec{Name: "resets_lost", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1,
+	p.keep(p.ring)
+	p.lost, err = ebpf.NewMap(&ebpf.MapSpec{Name: "resets_lost", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1,
 		Flags: bpfMmapable})
 	if err != nil {
 		return nil, fmt.Errorf("counter: %w", err)
 	}
-	p.keep(lost)
-	if p.counter, err = lost.Memory(); err != nil {
+	p.keep(p.lost)
+	if p.counter, err = p.lost.Memory(); err != nil {
 		return nil, fmt.Errorf("counter: %w", err)
 	}
-	if p.reader, err = ringbuf.NewReader(ring); err != nil {
+	if p.reader, err = ringbuf.NewReader(p.ring); err != nil {
 		return nil, fmt.Errorf("ring buffer: %w", err)
 	}
 	p.keep(p.reader)
 	p.reader.SetDeadline(time.Unix(1, 0)) // Read never waits
+	return p, nil
+}
+
+// start writes the programs for that layout and attaches them.
+func (p *programs) start(layout *layout) error {
+	// Both came with 6.10; before, replies without a full socket went untold.
+	p.reasons, p.all = layout.reasons, layout.reason >= 0
 	for _, at := range []struct {
 		tracepoint string
 		code       asm.Instructions
 	}{
-		{"tcp_send_reset", sendReset(layout, ring, lost)},
-		{"tcp_receive_reset", receiveReset(layout, ring, lost)},
+		{"tcp_send_reset", sendReset(layout, p.ring, p.lost)},
+		{"tcp_receive_reset", receiveReset(layout, p.ring, p.lost)},
 	} {
 		if err := p.attach(at.tracepoint, at.code); err != nil {
-			return nil, fmt.Errorf("tracepoint %s: %w", at.tracepoint, err)
+			return fmt.Errorf("tracepoint %s: %w", at.tracepoint, err)
 		}
 	}
-	return p, nil
+	return nil
 }
-
-var errNoBTF = errors.New("no BTF")
 
 const bpfMmapable = 1 << 10 // BPF_F_MMAPABLE
 

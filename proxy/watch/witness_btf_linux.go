@@ -24,7 +24,19 @@ type layout struct {
 	reasons                                            map[uint32]string
 }
 
-const reasonPrefix = "SK_RST_REASON_"
+var errNoBTF = errors.New("no BTF")
+
+func runningLayout() (*layout, error) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoBTF, err)
+	}
+	l, err := kernelLayout(spec)
+	if err != nil {
+		return nil, fmt.Errorf("%w of what is needed: %w", errNoBTF, err)
+	}
+	return l, nil
+}
 
 func kernelLayout(spec *btf.Spec) (*layout, error) {
 	l := &layout{}
@@ -154,7 +166,6 @@ func (l *layout) arguments(spec *btf.Spec) error {
 
 // names reads enum sk_rst_reason; a kernel without it gives no reasons.
 func (l *layout) names(spec *btf.Spec) error {
-	l.reasons = map[uint32]string{}
 	if l.reason < 0 {
 		return nil
 	}
@@ -162,8 +173,9 @@ func (l *layout) names(spec *btf.Spec) error {
 	if err := spec.TypeByName("sk_rst_reason", &enum); err != nil {
 		return fmt.Errorf("enum sk_rst_reason: %w", err)
 	}
+	l.reasons = map[uint32]string{}
 	for _, v := range enum.Values {
-		l.reasons[uint32(v.Value)] = strings.TrimPrefix(v.Name, reasonPrefix)
+		l.reasons[uint32(v.Value)] = reasonTold(strings.TrimPrefix(v.Name, "SK_RST_REASON_"))
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func parseTrace(line string) (e event, ok bool) {
 	} else if e.from, e.to, ok = fields.socketEnds(); !ok { // before 6.10
 		return e, false
 	}
-	e.state, e.reason = tcpStates[fields["state"]], fields["reason"]
+	e.state, e.reason = tcpStates[fields["state"]], reasonTold(fields["reason"])
 	if e.to.port == 0 { // a socket that listens has no far end
 		e.listener, e.from, e.to = true, end{port: e.from.port}, end{}
 	}
@@ -74,6 +74,14 @@ func parseTrace(line string) (e event, ok bool) {
 		}
 	}
 	return e, true
+}
+
+// reasonTold is the name of a reason, or nothing when the kernel gave none.
+func reasonTold(name string) string {
+	if name == "NOT_SPECIFIED" {
+		return ""
+	}
+	return name
 }
 
 // traceValues are the fields of an event, by name.
