@@ -48,9 +48,9 @@ func (s Style) AppendLadder(dst []byte, l *Ladder) []byte {
 
 // rung is one line: a packet, an ICMP error, or only the gap before it.
 type rung struct {
-	before int  // packets left out before it; negative: some, nobody counted them
-	left   bool // it is left out itself, and stands for the gap at the end
-	frame  string
+	before int    // packets left out before it; negative: some, nobody counted them
+	left   bool   // it is left out itself, and stands for the gap at the end
+	frame  string // safe to print, as all text here
 	at     time.Duration
 	right  bool // goes to the right
 	half   bool // comes from between the ends
@@ -109,9 +109,9 @@ func (d *drawing) gap(n int) {
 
 func (d *drawing) rung(r *rung) {
 	d.dst = append(d.dst, indent...)
-	frame, at := clean(r.frame), seconds(r.at)
-	pad := strings.Repeat(" ", d.frame-utf8.RuneCountInString(frame))
-	d.dst = d.paint(d.dst, faint, pad+frame+strings.Repeat(" ", 1+d.time-len(at))+at)
+	at := seconds(r.at)
+	pad := strings.Repeat(" ", d.frame-utf8.RuneCountInString(r.frame))
+	d.dst = d.paint(d.dst, faint, pad+r.frame+strings.Repeat(" ", 1+d.time-len(at))+at)
 	d.dst = append(d.dst, "  │"...)
 	d.dst = d.paint(d.dst, r.colour, r.arrow(d.arrow))
 	d.dst = append(d.dst, "│"...)
@@ -128,7 +128,7 @@ func (d *drawing) rung(r *rung) {
 // arrow is the rung between the two ends, n characters wide. One that comes from between begins there with a cross.
 func (r *rung) arrow(n int) string {
 	tail, blank := "─", 0
-	label := " " + clean(r.label) + " "
+	label := " " + r.label + " "
 	room := max(0, n-utf8.RuneCountInString(label)-2)
 	if r.half {
 		tail, blank = "×", max(0, room-4)

@@ -130,13 +130,13 @@ func (r *reading) icmp(o *evidence.Observation, e *evidence.ICMP) {
 		kind = "ICMPv6"
 	}
 	r.all = append(r.all, rung{frame: r.called(e.Frame), at: o.At, right: e.About == r.Right, half: true, ttl: e.TTL, colour: red,
-		label: fmt.Sprintf("%s %d/%d from %s", kind, e.Type, e.Code, e.From)})
+		label: clean(fmt.Sprintf("%s %d/%d from %s", kind, e.Type, e.Code, e.From))})
 }
 
 func (r *reading) called(frame uint64) string {
 	switch {
 	case r.Frame != nil:
-		return r.Frame(frame)
+		return clean(r.Frame(frame))
 	case frame == 0:
 		return ""
 	}
