@@ -3,9 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"flag"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,13 +28,10 @@ func (g generated) frames() int { return 7 * g.connections }
 // write writes it in the classic format, with raw IP.
 func (g generated) write(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<20)
-	le := binary.LittleEndian
-	head := le.AppendUint32(nil, 0xa1b2c3d4)
-	head = append(head, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-	head = le.AppendUint32(le.AppendUint32(head, 1<<16), 101)
-	out.Write(head)
+	out.Write(pcapHead())
 	answer := bytes.Repeat([]byte("x"), g.segment)
-	clock := int64(1_700_000_000_000_000)
+	clock := time.Duration(0)
+	var b []byte
 	n := uint32(g.segment)
 	for first := 0; first < g.connections; first += g.atOnce {
 		for _, p := range []struct {
@@ -47,39 +44,23 @@ func (g generated) write(w io.Writer) error {
 			{false, 0x10, 501, 101 + min(200, n), answer}, {false, 0x18, 501 + n, 101 + min(200, n), answer}, {false, 0x04, 501 + 2*n, 0, nil},
 		} {
 			for i := first; i < min(first+g.atOnce, g.connections); i++ {
-				clock += 30
-				frame := rawSegment(uint32(i), p.fromClient, p.flags, p.seq, p.ack, p.payload)
-				record := le.AppendUint32(nil, uint32(clock/1e6))
-				record = le.AppendUint32(record, uint32(clock%1e6))
-				record = le.AppendUint32(le.AppendUint32(record, uint32(len(frame))), uint32(len(frame)))
-				out.Write(record)
-				out.Write(frame)
+				clock += 30 * time.Microsecond // 270 Mbit/s
+				f := builtFrame{at: clock, src: generatedClient(i), dst: generatedServer, flags: p.flags, seq: p.seq, ack: p.ack, ttl: 64, payload: p.payload}
+				if !p.fromClient {
+					f.src, f.dst, f.ttl = f.dst, f.src, 57
+				}
+				b = f.appendPcap(b[:0])
+				out.Write(b)
 			}
 		}
 	}
 	return out.Flush()
 }
 
-// rawSegment is an IPv4 packet between 10.x.x.x and 192.0.2.1:443.
-func rawSegment(client uint32, fromClient bool, flags byte, seq, ack uint32, payload []byte) []byte {
-	be := binary.BigEndian
-	b := make([]byte, 40, 40+len(payload))
-	b[0], b[8], b[9] = 0x45, 64, 6
-	be.PutUint16(b[2:], uint16(40+len(payload)))
-	be.PutUint16(b[4:], uint16(seq))
-	src, dst, sport, dport := 10<<24|client>>4, uint32(0xc0000201), uint16(32768+client&15), uint16(443)
-	if !fromClient {
-		src, dst, sport, dport, b[8] = dst, src, dport, sport, 57
-	}
-	be.PutUint32(b[12:], src)
-	be.PutUint32(b[16:], dst)
-	be.PutUint16(b[20:], sport)
-	be.PutUint16(b[22:], dport)
-	be.PutUint32(b[24:], seq)
-	be.PutUint32(b[28:], ack)
-	b[32], b[33] = 0x50, flags
-	be.PutUint16(b[34:], 512)
-	return append(b, payload...)
+var generatedServer = netip.MustParseAddrPort("192.0.2.1:443")
+
+func generatedClient(n int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 20), byte(n >> 12), byte(n >> 4)}), uint16(32768+n&15))
 }
 
 // TestExplainMuch runs the command on large captures and holds what the README says of its time and memory.

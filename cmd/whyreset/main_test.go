@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"net"
@@ -14,6 +15,9 @@ import (
 	"whyreset/proxy/rules"
 )
 
+// update rewrites what sessions compare with: go test ./cmd/whyreset -update.
+var update = flag.Bool("update", false, "rewrite the files that sessions compare with")
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"whyreset": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
@@ -25,7 +29,8 @@ func TestCommandLine(t *testing.T) {
 	if files, _ := filepath.Glob("testdata/*.txtar"); len(files) < 6 {
 		t.Fatalf("got %d sessions, want them all", len(files))
 	}
-	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, Setup: holdPort, Condition: condition})
+	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, UpdateScripts: *update, Setup: holdPort, Condition: condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": makeCapture}})
 }
 
 // holdPort gives a session an address that is taken.
