@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"whyreset/diagnose/replay"
@@ -66,7 +65,7 @@ func (e *explainer) readCapture(c *explainCapture, f *explainFile, r *replay.Rea
 	for {
 		frame, err := r.Next()
 		if err != nil {
-			e.readStopped(f, err, fmt.Sprintf("%d frames", r.Count()-c.frames))
+			e.readStopped(f, err, plural(r.Count()-c.frames, "frame"))
 			break
 		}
 		c.tracker.Add(&frame)

@@ -140,6 +140,6 @@ func (e *explainer) readStopped(f *explainFile, err error, good string) {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(e.stderr, "whyreset: %s was read up to %s\n", f.name, good)
 	default:
-		e.complain(fmt.Errorf("%s: %w; %s before that are explained", f.name, err, good))
+		e.complain(fmt.Errorf("%s: %w; what stands before, %s, is explained", f.name, err, good))
 	}
 }
