@@ -88,7 +88,7 @@ func (t *explainConsole) head() string {
 		b.WriteString(c.describe())
 	}
 	if t.e.records > 0 {
-		fmt.Fprintf(&b, "%s; the verdict of %d is another now\n", plural(t.e.records, "record"), t.summary.changed)
+		fmt.Fprintln(&b, plural(t.e.records, "record"))
 	}
 	what := "did not end clean"
 	switch {

@@ -75,19 +75,11 @@ func TestExplainMuch(t *testing.T) {
 	}
 	for name, g := range sizes {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "much.pcap")
-			file, err := os.Create(path)
+			path := writeGenerated(t, g)
+			info, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := g.write(file); err != nil {
-				t.Fatal(err)
-			}
-			info, err := file.Stat()
-			if err != nil {
-				t.Fatal(err)
-			}
-			file.Close()
 			for _, flags := range [][]string{{"--format", "console"}, {"--format", "json"}, {"--format", "console", "--write-pcapng", os.DevNull}} {
 				cmd := exec.Command("whyreset", append([]string{"explain", path}, flags...)...)
 				var lines countLines
@@ -107,6 +99,20 @@ func TestExplainMuch(t *testing.T) {
 		})
 	}
 
+}
+
+func writeGenerated(t *testing.T, g generated) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "generated.pcap")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := g.write(file); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 type countLines int

@@ -14,8 +14,9 @@ import (
 // explainSummary counts what is told: its size is that of the catalogue.
 type explainSummary struct {
 	all     int
-	changed int // records whose verdict is another now
 	causes  map[string]*causeCount
+	changed int
+	changes map[string]int // of records whose verdict is another now: how many, by both verdicts
 }
 
 type causeCount struct {
@@ -30,7 +31,7 @@ func (s *explainSummary) add(story *explainStory) int {
 	c := s.causes[v.Cause]
 	if c == nil {
 		if s.causes == nil {
-			s.causes = map[string]*causeCount{}
+			s.causes, s.changes = map[string]*causeCount{}, map[string]int{}
 		}
 		c = &causeCount{weakest: v.Confidence, sides: map[diagnose.Side]int{}}
 		s.causes[v.Cause] = c
@@ -39,19 +40,19 @@ func (s *explainSummary) add(story *explainStory) int {
 	c.n++
 	c.weakest = min(c.weakest, v.Confidence)
 	c.sides[v.Side]++
-	if story.Earlier != nil {
+	if was := story.Earlier; was != nil {
 		s.changed++
+		s.changes[fmt.Sprintf("%s, %v → %s, %v", was.Cause, was.Confidence, v.Cause, v.Confidence)]++
 	}
 	return c.n
 }
 
 // lines is a line for each cause, the most frequent first.
 func (s *explainSummary) lines() string {
-	ids := slices.SortedFunc(maps.Keys(s.causes), func(a, b string) int {
-		return cmp.Or(cmp.Compare(s.causes[b].n, s.causes[a].n), cmp.Compare(a, b))
-	})
 	var b strings.Builder
-	for _, id := range ids {
+	for _, id := range slices.SortedFunc(maps.Keys(s.causes), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.causes[b].n, s.causes[a].n), cmp.Compare(a, b))
+	}) {
 		c := s.causes[id]
 		known, _ := cause.ByID(id)
 		sure := c.weakest.String()
@@ -59,6 +60,14 @@ func (s *explainSummary) lines() string {
 			sure += " or more"
 		}
 		fmt.Fprintf(&b, "%8d  %-21s  %-16s  %-22s  %s\n", c.n, id, sure, c.sidesTold(), known.Title)
+	}
+	if s.changed > 0 {
+		fmt.Fprintf(&b, "%s said something else:\n", plural(s.changed, "record"))
+	}
+	for _, change := range slices.SortedFunc(maps.Keys(s.changes), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.changes[b], s.changes[a]), cmp.Compare(a, b))
+	}) {
+		fmt.Fprintf(&b, "%8d  %s\n", s.changes[change], change)
 	}
 	return b.String()
 }

@@ -30,7 +30,7 @@ func TestCommandLine(t *testing.T) {
 		t.Fatalf("got %d sessions, want them all", len(files))
 	}
 	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, UpdateScripts: *update, Setup: holdPort, Condition: condition,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": makeCapture}})
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": makeCapture, "records": makeRecords}})
 }
 
 // holdPort gives a session an address that is taken.
