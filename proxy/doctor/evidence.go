@@ -45,10 +45,11 @@ func (e *examiner) source(name string, want config.Switch, built bool, missing, 
 		f.Level, f.What, f.Why, f.Do = Note, "evidence."+name+" is off", without, "set it to auto"
 	case missing != "":
 		f.Level, f.What, f.Why = Note, fmt.Sprintf("evidence.%s: cannot be watched here: %s", name, missing), without
-		if e.held&takes != takes {
-			f.Do = "give it " + strings.ReplaceAll(takes.String(), ", ", " and ") + ", which it needs to start only"
-		} else if name == "witness" {
+		switch {
+		case strings.Contains(missing, "user namespace"):
 			f.Do = "run it outside of user namespaces, whose root is none to the kernel's tracing"
+		case e.held&takes != takes:
+			f.Do = "give it " + strings.ReplaceAll(takes.String(), ", ", " and ") + ", which it needs to start only"
 		}
 		if want == config.SwitchOn {
 			f.Level, f.Why = Fail, "it is on, and the proxy does not start without; "+without

@@ -105,13 +105,7 @@ func (e *examiner) localPorts() {
 	if _, err := fmt.Sscan(text, &first, &last); !ok || err != nil || last < first {
 		return
 	}
-	room := last - first + 1
-	if want := e.Config.Limits.Connections; want > room && e.uses(config.ModeForward) {
-		e.add(Finding{ID: "local_ports", Area: Network, Level: Warn,
-			What: fmt.Sprintf("there are %d ports to dial from (net.ipv4.ip_local_port_range), and limits.connections is %d", room, want),
-			Why:  "so many connections to one upstream address at once, and that many in TIME_WAIT, is what this host can have: more are refused with EADDRNOTAVAIL",
-			Do:   "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\", or give the upstream several addresses"})
-	}
+	e.dialFrom(last - first + 1)
 	reserved, _ := e.sysctl("net.ipv4.ip_local_reserved_ports")
 	for _, l := range e.Config.Listeners {
 		_, port, _ := net.SplitHostPort(l.Address)
@@ -124,6 +118,32 @@ func (e *examiner) localPorts() {
 			Why:  "while the proxy is restarted another connection may take it, and then the listener cannot be opened",
 			Do:   fmt.Sprintf("choose a port below %d, or sysctl -w net.ipv4.ip_local_reserved_ports=%d", first, n)})
 	}
+}
+
+// timeWait is TCP_TIMEWAIT_LEN of include/net/tcp.h, in seconds.
+const timeWait = 60
+
+// dialFrom is about how many connections so many ports of this host's own addresses are good for.
+func (e *examiner) dialFrom(ports int) {
+	own := slices.ContainsFunc(e.Config.Listeners, func(l config.Listener) bool { return l.Source == config.SourceOwn })
+	if !own {
+		return
+	}
+	f := Finding{ID: "local_ports", Area: Network, Level: OK, What: fmt.Sprintf("%d ports to dial from (net.ipv4.ip_local_port_range)", ports),
+		Do: "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\", or give the upstream several addresses"}
+	reuse, _ := e.number("net.ipv4.tcp_tw_reuse")
+	switch want := e.Config.Limits.Connections; {
+	case want > ports:
+		f.Level, f.What = Warn, fmt.Sprintf("%s, and limits.connections is %d", f.What, want)
+		f.Why = "that many connections to one upstream address at once is what this host can have: more are refused with EADDRNOTAVAIL"
+	case reuse != 1: // 0 is never, 2 for the loopback interface alone
+		f.Level, f.What = Note, fmt.Sprintf("%s: at most %d short connections a second to one upstream address", f.What, ports/timeWait)
+		f.Why = fmt.Sprintf("a connection that the client closed first keeps its port for %d s (TIME_WAIT); beyond that rate some are refused with EADDRNOTAVAIL", timeWait)
+		f.Do = "where there are that many: sysctl -w net.ipv4.tcp_tw_reuse=1"
+	default:
+		f.Do = ""
+	}
+	e.add(f)
 }
 
 // inRanges reads "8080,9000-9010".
