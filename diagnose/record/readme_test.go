@@ -97,14 +97,13 @@ explain an old record anew.
 ## Read back
 
 Records are found again, line by line and by what is there, in files and whatever collectors, container runtimes and stores
-make of them; a test holds each of these: `)
-	for i, w := range wrappings {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(w.name)
+make of them. A test holds each of these; a spreadsheet (CSV) is not read.
+
+`)
+	for _, w := range wrappings {
+		b.WriteString("- " + w.name + "\n")
 	}
-	b.WriteString(`. A spreadsheet (CSV) is not read.
+	b.WriteString(`
 
 ## Notices
 

@@ -134,14 +134,14 @@ var wrappings = []struct {
 	document bool // the lines are not lines any more
 }{
 	{name: "as written", wrap: each("LINE\n", "")},
-	{name: "Windows line ends, no newline at the end", wrap: each("LINE", "\r\n")},
+	{name: "Windows line ends and no newline at the end", wrap: each("LINE", "\r\n")},
 	{name: "byte order mark", wrap: around("\ufeff", "", each("LINE\n", ""))},
 	{name: "array of lines", document: true, wrap: around("[\n", "\n]\n", documents("DOCUMENT", ",\n", asIs))},
 	{name: "laid out", document: true, wrap: pretty(around("[", "]", documents("DOCUMENT", ",", asIs)))},
 
 	{name: "Loki query", document: true, wrap: around(lokiBefore, lokiAfter, each(`["1732440613250000000",QUOTED]`, ","))},
-	{name: "Loki query, laid out", document: true, wrap: pretty(around(lokiBefore, lokiAfter, each(`["1732440613250000000",QUOTED]`, ",")))},
-	{name: "Loki query, labels in categories", document: true, wrap: around(lokiBefore, lokiAfter,
+	{name: "Loki query (laid out)", document: true, wrap: pretty(around(lokiBefore, lokiAfter, each(`["1732440613250000000",QUOTED]`, ",")))},
+	{name: "Loki query (labels in categories)", document: true, wrap: around(lokiBefore, lokiAfter,
 		each(`["1732440613250000000",QUOTED,{"structuredMetadata":{"conn_id":"01J"},"parsed":{"cause":"x"}}]`, ","))},
 	{name: "Loki tail", document: true, wrap: each(`{"streams":[{"stream":{"service_name":"whyreset"},"values":[["1732440613250000000",QUOTED]]}]}`, "\n")},
 	{name: "logcli default", wrap: each(`2026-11-24T09:30:13Z {host="edge-1", service_name="whyreset"} LINE`+"\n", "")},
@@ -158,7 +158,7 @@ var wrappings = []struct {
 	{name: "kubectl logs --prefix --timestamps", wrap: each("[pod/whyreset-7d9f/proxy] 2026-11-24T09:30:13.250000001Z LINE\n", "")},
 	{name: "docker compose logs", wrap: each("proxy-1  | LINE\n", "")},
 	{name: "journalctl -o json", wrap: each(`{"__CURSOR":"s=1","_SYSTEMD_UNIT":"whyreset.service","PRIORITY":"6","MESSAGE":QUOTED}`+"\n", "")},
-	{name: "journalctl -o json, not all text", wrap: func(text []string) string {
+	{name: "journalctl -o json (not all text)", wrap: func(text []string) string {
 		var b strings.Builder
 		for _, line := range text {
 			fmt.Fprintf(&b, `{"PRIORITY":"6","MESSAGE":[%s]}`+"\n", strings.ReplaceAll(strings.Trim(fmt.Sprint([]byte(line)), "[]"), " ", ","))
@@ -169,21 +169,21 @@ var wrappings = []struct {
 	{name: "journalctl -o short", wrap: each("Nov 24 09:30:13 edge-1 whyreset[4711]: LINE\n", "")},
 
 	{name: "Elasticsearch search", document: true, wrap: around(hitsBefore, hitsAfter, documents(hit, ",", asIs))},
-	{name: "Elasticsearch search, laid out", document: true, wrap: pretty(around(hitsBefore, hitsAfter, documents(hit, ",", asIs)))},
-	{name: "Elasticsearch search, with dots", document: true, wrap: around(hitsBefore, hitsAfter, documents(hit, ",", withDots))},
-	{name: "Elasticsearch search, option fields", document: true, wrap: around(hitsBefore, hitsAfter,
+	{name: "Elasticsearch search (laid out)", document: true, wrap: pretty(around(hitsBefore, hitsAfter, documents(hit, ",", asIs)))},
+	{name: "Elasticsearch search (with dots)", document: true, wrap: around(hitsBefore, hitsAfter, documents(hit, ",", withDots))},
+	{name: "Elasticsearch search (option fields)", document: true, wrap: around(hitsBefore, hitsAfter,
 		documents(`{"_index":"i","_id":"x1","fields":DOCUMENT}`, ",", inArrays))},
 	{name: "Elasticsearch multi-search", document: true, wrap: around(`{"took":1,"responses":[`+hitsBefore, hitsAfter+`,`+hitsBefore+hitsAfter+`]}`, documents(hit, ",", synthetic))},
 	{name: "Kibana's inspector", document: true, wrap: around(`{"id":"x","rawResponse":`+hitsBefore, hitsAfter+`}`, documents(hit, ",", asIs))},
 	{name: "elasticdump", wrap: documents(hit, "\n", asIs)},
-	{name: "Filebeat, decoded", wrap: documents("DOCUMENT", "\n", filebeat), changes: true},
-	{name: "Filebeat, not decoded", wrap: each(`{"@timestamp":"2026-11-24T09:30:14.001Z","@metadata":{"beat":"filebeat"},"log":{"offset":0,"file":{"path":"/var/log/whyreset.json"}},"message":QUOTED,"event":{"dataset":"whyreset.connection"},"ecs":{"version":"8.0.0"}}`+"\n", "")},
-	{name: "Logstash, original kept", wrap: each(`{"@version":"1","message":"a sentence","event":{"original":QUOTED}}`+"\n", "")},
+	{name: "Filebeat (decoded)", wrap: documents("DOCUMENT", "\n", filebeat), changes: true},
+	{name: "Filebeat (not decoded)", wrap: each(`{"@timestamp":"2026-11-24T09:30:14.001Z","@metadata":{"beat":"filebeat"},"log":{"offset":0,"file":{"path":"/var/log/whyreset.json"}},"message":QUOTED,"event":{"dataset":"whyreset.connection"},"ecs":{"version":"8.0.0"}}`+"\n", "")},
+	{name: "Logstash (original kept)", wrap: each(`{"@version":"1","message":"a sentence","event":{"original":QUOTED}}`+"\n", "")},
 	{name: "Fluent Bit", wrap: each(`{"date":1732440613.25,"log":QUOTED,"kubernetes":{"labels":[{"app":"whyreset"}]}}`+"\n", "")},
 	{name: "VictoriaLogs", wrap: each(`{"_time":"2026-11-24T09:30:13.25Z","_stream":"{}","_msg":QUOTED}`+"\n", "")},
 	{name: "OpenTelemetry file", document: true, wrap: each(`{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"whyreset"}}]},"scopeLogs":[{"scope":{},"logRecords":[`+
 		`{"timeUnixNano":"1732440613250000000","body":{"stringValue":QUOTED}}]}]}]}`+"\n", "")},
-	{name: "OpenTelemetry file, attributes", document: true, extra: -1, wrap: each(`{"resourceLogs":[{"resource":{},"scopeLogs":[{"scope":{},"logRecords":[`+
+	{name: "OpenTelemetry file (attributes)", document: true, extra: -1, wrap: each(`{"resourceLogs":[{"resource":{},"scopeLogs":[{"scope":{},"logRecords":[`+
 		`{"timeUnixNano":"1732440613250000000","body":{"stringValue":QUOTED},"attributes":[{"key":"log.file.name","value":{"stringValue":"whyreset.json"}}]}]}]}]}`+"\n", "")},
 	{name: "OpenTelemetry in Elasticsearch", wrap: each(`{"_index":"logs-generic.otel-default","_source":{"@timestamp":"2026-11-24T09:30:13.250Z","body":{"text":QUOTED},"attributes":{"log.file.name":"whyreset.json"}}}`+"\n", "")},
 	{name: "lines as JSON strings", wrap: each("QUOTED\n", "")},
