@@ -233,7 +233,7 @@ func (w *writer) ends(e *zerolog.Event, c *Connection, told *[3]legSummary) {
 			return
 		}
 		d := e.CreateDict().Bytes("ip", w.ip(a)).Uint16("port", a.Port())
-		if told != nil {
+		if told != nil && told[leg].received {
 			d.Uint64("bytes", min(told[leg].moved.In, maxInteger))
 		}
 		e.Dict(key, d)

@@ -17,6 +17,7 @@ type summary struct {
 
 type legSummary struct {
 	counted, snapped bool
+	received         bool // moved.In is known
 	moved            evidence.Transfer
 	snap             evidence.Snapshot
 	idle             time.Duration // from the leg's last byte to the connection's end
@@ -33,7 +34,7 @@ func summarise(c *Connection) (s summary) {
 		o := &c.Evidence.Observations[i]
 		if stream, ok := o.What.(evidence.Stream); ok && wholeWay(&stream) {
 			leg := &s.legs[stream.From]
-			leg.moved.In, leg.moved.LastIn = stream.Bytes, stream.LastDataAt
+			leg.received, leg.moved.In, leg.moved.LastIn = true, stream.Bytes, stream.LastDataAt
 			leg.idle = max(0, c.Duration-stream.LastDataAt)
 		}
 		if o.Leg > evidence.Upstream {
@@ -42,7 +43,7 @@ func summarise(c *Connection) (s summary) {
 		leg := &s.legs[o.Leg]
 		switch w := o.What.(type) {
 		case evidence.Transfer:
-			leg.counted, leg.moved = true, w
+			leg.counted, leg.received, leg.moved = true, true, w
 			leg.idle = max(0, c.Duration-max(w.LastIn, w.LastOut))
 		case evidence.Snapshot:
 			leg.snapped, leg.snap = true, w
