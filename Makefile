@@ -1,5 +1,5 @@
 # One line each: what a target does can be read here and typed by hand.
-.PHONY: help build man test race endings damage bench lint ci fuzz
+.PHONY: help build man test race endings damage bench sources lint ci fuzz
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ damage: ## captures cut and spoilt in many places, where the public ones are at 
 
 bench: ## speed and processor time beside HAProxy and nginx; takes a minute
 	go run ./integration/bench
+
+sources: ## what each source of evidence costs, on and off in one run; as root
+	go run ./integration/bench -sources
 
 lint: ## formatting, vet for each system, staticcheck, modules
 	.ci/lint

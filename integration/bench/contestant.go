@@ -29,8 +29,12 @@ const (
 )
 
 // missing says what is not there, and is empty if all is.
-func missing() string {
-	for _, file := range []string{"/proc/self/schedstat", haproxy, nginx, nginxModule} {
+func missing(sources bool) string {
+	needed := []string{"/proc/self/schedstat", haproxy, nginx, nginxModule}
+	if sources {
+		needed = needed[:1]
+	}
+	for _, file := range needed {
 		if _, err := os.Stat(file); err != nil {
 			return err.Error()
 		}
@@ -38,7 +42,7 @@ func missing() string {
 	return ""
 }
 
-const reference = "HAProxy" // whom the others are compared with
+const reference = "HAProxy" // whom relays are compared with
 
 // The others' configuration: every core, splice or copy as each does best, no log.
 var (
@@ -64,11 +68,25 @@ func (c *crew) assemble(ctx context.Context) (all []contestant, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	for _, this := range []struct{ name, program, ask, config string }{
-		{reference, haproxy, "-v", haproxyConfig},
-		{"nginx", nginx, "-v", nginxConfig},
-		{"whyreset", whyreset, "version", ""}, // as it comes, not as this machine's file has it
-	} {
+	c.backend = server.pid
+	type entry struct {
+		name, program, ask, config string
+		flags                      []string
+	}
+	entries := []entry{
+		{reference, haproxy, "-v", haproxyConfig, nil},
+		{"nginx", nginx, "-v", nginxConfig, nil},
+		{"whyreset", whyreset, "version", "", nil}, // as it comes, not as this machine's file has it
+	}
+	if c.sources {
+		entries = nil
+		for _, s := range []struct{ name, packets, witness string }{
+			{"sockets only", "off", "off"}, {"with packets", "on", "off"}, {"with witness", "off", "on"}, {"with both", "on", "on"},
+		} {
+			entries = append(entries, entry{s.name, whyreset, "version", "", []string{"--evidence.packets", s.packets, "--evidence.witness", s.witness}})
+		}
+	}
+	for _, this := range entries {
 		address, err := freeAddress()
 		if err != nil {
 			return nil, err
@@ -81,8 +99,8 @@ func (c *crew) assemble(ctx context.Context) (all []contestant, err error) {
 		m, err := c.start(ctx, this.name, nil, this.program, map[string][]string{
 			haproxy: {"-db", "-f", file},
 			nginx:   {"-p", c.dir, "-e", "stderr", "-c", file},
-			whyreset: {"run", "--config", file, "--forward", address + "=" + backend, "--timeouts.stop_grace", "100ms",
-				"--log.output", filepath.Join(c.dir, "records"), "--log.format", "json", "--log.sample_clean", "1"},
+			whyreset: append([]string{"run", "--config", file, "--forward", address + "=" + backend, "--timeouts.stop_grace", "100ms",
+				"--log.output", filepath.Join(c.dir, this.name+" records"), "--log.format", "json", "--log.sample_clean", "1"}, this.flags...),
 		}[this.program]...)
 		if err != nil {
 			return nil, err

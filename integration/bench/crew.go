@@ -15,6 +15,8 @@ import (
 // crew is every process that was started, each at the head of a process group of its own.
 type crew struct {
 	dir     string // for configuration, logs and programs
+	sources bool   // whyreset is measured against itself, and everybody's processor time counts
+	backend int    // its process group
 	members []*member
 }
 

@@ -3,6 +3,7 @@
 //
 //	go run ./integration/bench
 //	go run ./integration/bench -seconds 2 -rounds 9 -json
+//	go run ./integration/bench -sources
 //
 // It is for comparing relays on one machine in one run. It says nothing about a network, for there is none, and its
 // absolute figures are those of the machine and of whatever else runs there. README.md says how to read them.

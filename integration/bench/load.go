@@ -19,13 +19,15 @@ type work struct {
 	workers    int
 	size       float64 // how many of what turn counts make one unit
 	latency    bool    // a turn is something that somebody waits for
+	sources    bool    // only whyreset's own cost is of interest
 	turn       func(*worker) (int, error)
 }
 
 var works = []work{
-	{"new connections", "connection", 16, 1, true, (*worker).connect},
-	{"small requests", "request", 64, 1, true, (*worker).request},
-	{"bulk", "GB", 4, 1e9, false, (*worker).receive},
+	{"new connections", "connection", 16, 1, true, false, (*worker).connect},
+	{"small requests", "request", 64, 1, true, false, (*worker).request},
+	{"bulk", "GB", 4, 1e9, false, false, (*worker).receive},
+	{"resets", "connection", 16, 1, true, true, (*worker).reset},
 }
 
 // worker takes one turn after the other, on the connection it has unless the turn is to make one.
@@ -117,6 +119,19 @@ func (w *worker) connect() (int, error) {
 	}
 	_, err = io.Copy(io.Discard, conn)
 	return 1, err
+}
+
+// reset makes a connection for one request and resets it.
+func (w *worker) reset() (int, error) {
+	conn, err := dial(w.address, time.Now().Add(patience))
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	if err := ask(conn); err != nil {
+		return 0, err
+	}
+	return 1, conn.(*net.TCPConn).SetLinger(0)
 }
 
 func (w *worker) request() (int, error) { return 1, ask(w.conn) }

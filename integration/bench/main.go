@@ -17,6 +17,7 @@ func main() {
 	playRole()
 	seconds := flag.Float64("seconds", 1, "how long each work lasts through each contestant in each round")
 	rounds := flag.Int("rounds", 5, "how often all is measured; medians are told")
+	sources := flag.Bool("sources", false, "measure what each source of evidence costs instead, whyreset against itself")
 	asJSON := flag.Bool("json", false, "print one JSON object instead of a table")
 	flag.Parse()
 	if flag.NArg() > 0 || !(*seconds > 0) || *rounds < 1 {
@@ -24,7 +25,7 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	rep, err := run(ctx, time.Duration(*seconds*float64(time.Second)), *rounds)
+	rep, err := run(ctx, *sources, time.Duration(*seconds*float64(time.Second)), *rounds)
 	if ctx.Err() != nil { // whatever it was that failed for it
 		err = errors.New("stopped by a signal")
 	}
@@ -41,8 +42,8 @@ func main() {
 }
 
 // run starts everything, measures, and stops everything, whatever happens.
-func run(ctx context.Context, each time.Duration, rounds int) (*report, error) {
-	if text := missing(); text != "" {
+func run(ctx context.Context, sources bool, each time.Duration, rounds int) (*report, error) {
+	if text := missing(sources); text != "" {
 		return nil, fmt.Errorf("%s: this needs Linux, and the packages haproxy, nginx and libnginx-mod-stream", text)
 	}
 	// The kernel ends our children when the thread that started them ends, so it must not end before us.
@@ -53,7 +54,7 @@ func run(ctx context.Context, each time.Duration, rounds int) (*report, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	crew := &crew{dir: dir}
+	crew := &crew{dir: dir, sources: sources}
 	defer crew.stop()
 	contestants, err := crew.assemble(ctx)
 	if err != nil {
@@ -69,6 +70,9 @@ func run(ctx context.Context, each time.Duration, rounds int) (*report, error) {
 			length = each / 5
 		}
 		for w := range works {
+			if works[w].sources && !sources {
+				continue
+			}
 			for i := range contestants {
 				// Nobody is always first, or always behind the same neighbour.
 				c := contestants[(i+round+w)%len(contestants)]

@@ -18,7 +18,7 @@ type sample struct {
 	Rate float64 `json:"rate"`   // units per second
 	P50  float64 `json:"p50_us"` // 0 for bulk, as P99
 	P99  float64 `json:"p99_us"`
-	CPU  float64 `json:"cpu_us"` // of the contestant, for one unit
+	CPU  float64 `json:"cpu_us"` // of the contestant, or with -sources of all, for one unit
 }
 
 func (c *crew) measure(ctx context.Context, to contestant, index int, length time.Duration) (s sample, err error) {
@@ -32,7 +32,11 @@ func (c *crew) measure(ctx context.Context, to contestant, index int, length tim
 	if _, err := load.line(); err != nil { // that it is connected
 		return s, err
 	}
-	before, err := settled(to.pid)
+	groups := []int{to.pid}
+	if c.sources { // what a packet costs the kernel is paid by whoever sends it
+		groups = append(groups, load.pid, c.backend)
+	}
+	before, err := settled(groups...)
 	if err != nil {
 		return s, err
 	}
@@ -43,7 +47,7 @@ func (c *crew) measure(ctx context.Context, to contestant, index int, length tim
 	if err != nil {
 		return s, err
 	}
-	after, err := settled(to.pid)
+	after, err := settled(groups...)
 	if err != nil {
 		return s, err
 	}
@@ -64,19 +68,30 @@ func (c *crew) measure(ctx context.Context, to contestant, index int, length tim
 
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// settled is the processor time of a process group once it does nothing more: what a contestant puts off, such as
+// settled is the processor time of process groups once they do nothing more: what a contestant puts off, such as
 // records not yet written, is part of its work.
-func settled(group int) (time.Duration, error) {
+func settled(groups ...int) (time.Duration, error) {
 	const idle, pause, most = time.Millisecond, 30 * time.Millisecond, 60
-	last, err := cpuTime(group)
+	last, err := cpuTimes(groups)
 	for range most {
 		time.Sleep(pause)
 		before := last
-		if last, err = cpuTime(group); err != nil || last-before < idle {
+		if last, err = cpuTimes(groups); err != nil || last-before < idle {
 			break
 		}
 	}
 	return last, err
+}
+
+func cpuTimes(groups []int) (total time.Duration, err error) {
+	for _, group := range groups {
+		t, err := cpuTime(group)
+		if err != nil {
+			return 0, err
+		}
+		total += t
+	}
+	return total, nil
 }
 
 // cpuTime is how long the threads of a process group have run, to the nanosecond: /proc/PID/stat has ticks of 10 ms

@@ -21,6 +21,8 @@ type report struct {
 	Rounds   int               `json:"rounds"`
 	Versions map[string]string `json:"versions"`
 	Rows     []*row            `json:"rows"`
+
+	reference string // whom the others are compared with
 }
 
 // row is one work through one contestant: medians of its samples. The ratios are those to the reference, each the
@@ -49,10 +51,14 @@ func newReport(contestants []contestant, each time.Duration, rounds int) (*repor
 		Kernel: strings.TrimSpace(string(kernel)), CPUs: runtime.NumCPU(), Load: strings.Join(strings.Fields(string(load))[:3], " "),
 		Seconds: each.Seconds(), Rounds: rounds, Versions: map[string]string{"Go": runtime.Version()},
 	}
+	rep.reference = contestants[0].name
 	for _, c := range contestants {
 		rep.Versions[c.name] = c.version
 	}
 	for _, w := range works {
+		if w.sources && rep.reference == reference {
+			continue
+		}
 		for _, c := range contestants {
 			rep.Rows = append(rep.Rows, &row{Work: w.name, Unit: w.unit, Contestant: c.name, latency: w.latency})
 		}
@@ -74,7 +80,7 @@ func (rep *report) conclude() {
 			P50: median(r.Samples, func(s sample) float64 { return s.P50 }),
 			P99: median(r.Samples, func(s sample) float64 { return s.P99 }),
 		}
-		base := rep.row(reference, r.Work).Samples
+		base := rep.row(rep.reference, r.Work).Samples
 		r.RateRatio, r.CPURatio = ratio(r.Samples, base, rate), ratio(r.Samples, base, cpu)
 	}
 }
@@ -105,7 +111,7 @@ func (rep *report) print(w io.Writer) error {
 	fmt.Fprintf(w, "Linux %s, %d CPUs, load before %s, %d rounds of %g s; %s\n\n",
 		rep.Kernel, rep.CPUs, rep.Load, rep.Rounds, rep.Seconds, strings.Join(versions, ", "))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "work\tthrough\tper second\tto %s\tp50\tp99\tCPU for one\tto %[1]s\t\n", reference)
+	fmt.Fprintf(t, "work\tthrough\tper second\tto %s\tp50\tp99\tCPU for one\tto %[1]s\t\n", rep.reference)
 	for _, r := range rep.Rows {
 		rate, cpu, p50, p99 := fmt.Sprintf("%.0f", r.Rate), fmt.Sprintf("%.1f us", r.CPU), "", ""
 		if r.latency {
