@@ -82,6 +82,11 @@ func TestEvidenceThatCannotBeCarried(t *testing.T) {
 		{"an interface's name that would be read otherwise", func(c *Connection) {
 			c.Evidence.Observations[1].What = evidence.ICMP{From: netip.MustParseAddr("fe80::1%a,b")}
 		}},
+		{"a packet from a leg of nobody", func(c *Connection) { c.Evidence.Observations[1].What = evidence.Packet{From: 3} }},
+		{"an account of a leg of nobody", func(c *Connection) { c.Evidence.Observations[1].What = evidence.Stream{To: 3} }},
+		{"a baseline of a leg of nobody", func(c *Connection) { c.Evidence.Observations[1].What = evidence.Baseline{Of: 3} }},
+		{"an ICMP error about a leg of nobody", func(c *Connection) { c.Evidence.Observations[1].What = evidence.ICMP{About: 3} }},
+		{"a kernel's leg of nobody", func(c *Connection) { c.Evidence.Observations[1].What = evidence.Kernel{To: 3} }},
 		{"back in time", func(c *Connection) { slices.Reverse(c.Evidence.Observations) }},
 		{"another client", func(c *Connection) { c.Evidence.Client = db }},
 		{"another server", func(c *Connection) { c.Evidence.Server = client }},
@@ -278,7 +283,7 @@ func declarations(t *testing.T) (all []ast.Decl) {
 }
 
 func TestParseRefuses(t *testing.T) {
-	good := string(Append(nil, anExample()))
+	good := string(Append(nil, witnessed()))
 	for _, tt := range []struct{ name, old, new, want string }{
 		{"no JSON", `{"@`, `@`, "no record"},
 		{"half a record", `"whyreset":{`, `"`, "not a record"},
@@ -299,6 +304,19 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown sample", `:moved@`, `:removed@`, `want a kind`},
 		{"an unknown value", `(in=`, `(inn=`, `no value is called "inn"`},
 		{"a value too large", `state=7`, `state=700`, `state`},
+		{"a packet of nobody", `u>p:R@`, `u:R@`, `want ends like d>u`},
+		{"a packet without flags", `u>p:R@`, `u>p:@`, `want flags`},
+		{"flags out of order", `u>p:R@`, `u>p:RS@`, `want flags`},
+		{"a packet out of place", `"9:u>p:`, `"99:u>p:`, `in place 99`},
+		{"a packet of two legs", `"9:u>p:`, `"9:u:u:u>p:`, `want from>to:flags`},
+		{"a packet's unknown value", `(seq=20`, `(sec=20`, `no value is called "sec"`},
+		{"a packet that goes back in time", `u>p:R@12.004`, `u>p:R@12.003`, `back in time`},
+		{"a truth with a value", `segs=1)`, `segs=1,df=1)`, `df: it is there or not`},
+		{"a text that is none", `process=postgres`, `process=%zz`, `process`},
+		{"a reset's words without an end", `segs=1)`, `segs=1)says(text=x`, `want says(name=value,…)`},
+		{"an account that says something", `u>p:R@12.004(seq=20,scale=7,ttl=64,df,segs=1)`, `u>p:all@12.004says`, `only a packet says something`},
+		{"a kernel of no ends", `kernel_sent(u>p`, `kernel_sent(u`, `want ends like d>u`},
+		{"a kernel's word that is none", `kernel_sent(`, `kernel_lost(`, `want icmp(type/code`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := strings.Replace(good, tt.old, tt.new, 1)

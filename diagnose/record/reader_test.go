@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -279,9 +280,14 @@ func FuzzReader(f *testing.F) {
 
 func BenchmarkReader(b *testing.B) {
 	_, text := lines()
+	inputs := map[string]string{"another program's": strings.Repeat(
+		`{"time":"2026-11-24T09:30:13Z","level":"info","request":{"method":"GET","path":"/","status":200,"bytes":4711},"tags":["a","b"],"msg":"served"}`+"\n", 2000)}
 	for _, tt := range wrappings {
-		wrapped := tt.wrap(slices.Repeat(text, 50))
-		b.Run(tt.name, func(b *testing.B) {
+		inputs[tt.name] = tt.wrap(slices.Repeat(text, 50))
+	}
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		wrapped := inputs[name]
+		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(wrapped)))
 			b.ReportAllocs()
 			for b.Loop() {

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"errors"
 	"fmt"
 	"io"
 )
@@ -74,9 +73,9 @@ func newScanner(in io.Reader) scanner {
 func (s *scanner) unit() (unit, error) {
 	for {
 		u, found, err := s.step()
-		var bad *syntaxError
+		bad, isSyntax := err.(*syntaxError) // made here, never wrapped
 		switch {
-		case errors.As(err, &bad):
+		case isSyntax:
 			return s.abandon(bad), nil
 		case err == io.EOF && len(s.open) > 0:
 			return s.abandon(&syntaxError{"the input ends before it does"}), nil
@@ -138,7 +137,7 @@ func (s *scanner) step() (u unit, found bool, err error) {
 	case top.after && c == ',':
 		s.advance(1)
 		top.after = false
-		s.keep(top, ",")
+		s.keep(top, ',')
 		if c, err = s.significant(); err != nil {
 			return u, false, err
 		}
@@ -185,7 +184,7 @@ func (s *scanner) push(c byte, at position) error {
 	}
 	s.advance(1)
 	s.open = append(s.open, opened{at: at, start: len(s.text), object: c == '{', quiet: quiet})
-	s.keep(&s.open[len(s.open)-1], string(c))
+	s.keep(&s.open[len(s.open)-1], c)
 	return nil
 }
 
@@ -195,7 +194,7 @@ func (s *scanner) pop() (u unit, found bool, err error) {
 	l := s.open[n]
 	s.open = s.open[:n]
 	if l.object {
-		s.keep(&l, "}")
+		s.keep(&l, '}')
 		u = unit{at: l.at, kind: objectUnit, text: s.text[l.start:], quiet: l.container || l.quiet, long: l.long}
 		if n > 0 {
 			u.quiet = u.quiet || s.open[n-1].strings
@@ -213,6 +212,9 @@ var holders = map[string]bool{
 	"hits": true, "response": true, "rawResponse": true, "responses": true, "docs": true,
 	"resourceLogs": true, "scopeLogs": true, "logRecords": true,
 }
+
+// null stands in the text of an object for what was looked into.
+var null = []byte("null")
 
 // member reads a name and its value.
 func (s *scanner) member(c byte, top *opened) error {
@@ -232,7 +234,7 @@ func (s *scanner) member(c byte, top *opened) error {
 		return &syntaxError{fmt.Sprintf("%q where a colon is due", c)}
 	}
 	s.advance(1)
-	s.keep(top, ":")
+	s.keep(top, ':')
 	if c, err = s.significant(); err != nil {
 		return err
 	}
@@ -256,7 +258,7 @@ func (s *scanner) member(c byte, top *opened) error {
 	default:
 		return s.literal(top)
 	}
-	s.keep(top, "null")
+	s.take(top, null)
 	if err := s.push(c, at); err != nil {
 		return err
 	}

@@ -96,12 +96,12 @@ func (s *scanner) take(l *opened, text []byte) {
 }
 
 // keep adds to the text of an object: that of an array is of no use.
-func (s *scanner) keep(l *opened, text string) {
+func (s *scanner) keep(l *opened, c byte) {
 	if !l.object {
 		return
 	}
 	if l.long = l.long || len(s.text) >= maxText; !l.long {
-		s.text = append(s.text, text...)
+		s.text = append(s.text, c)
 	}
 }
 
@@ -149,7 +149,7 @@ func (s *scanner) literal(l *opened) error {
 			if first && 'a' <= c && c != 't' && c != 'f' && c != 'n' {
 				return &syntaxError{fmt.Sprintf("%q where a value is due", c)}
 			}
-			s.keep(l, string(rune(c)))
+			s.keep(l, c)
 			s.advance(1)
 		case first:
 			return &syntaxError{fmt.Sprintf("%q where a value is due", c)}
@@ -179,14 +179,14 @@ func (s *scanner) value(l *opened) error {
 		inObject := len(s.nest) > 0 && s.nest[len(s.nest)-1] == '}'
 		switch {
 		case state == behind && c == ',':
-			s.keep(l, ",")
+			s.keep(l, ',')
 			s.advance(1)
 			if state = item; inObject {
 				state = name
 			}
 			continue
 		case (state == behind || state == start || state == nameOrEnd) && len(s.nest) > 0 && c == s.nest[len(s.nest)-1]:
-			s.keep(l, string(rune(c)))
+			s.keep(l, c)
 			s.advance(1)
 			s.nest = s.nest[:len(s.nest)-1]
 			if len(s.nest) == 0 {
@@ -209,7 +209,7 @@ func (s *scanner) value(l *opened) error {
 			if c != ':' {
 				return &syntaxError{fmt.Sprintf("%q where a colon is due", c)}
 			}
-			s.keep(l, ":")
+			s.keep(l, ':')
 			s.advance(1)
 			state = item
 			continue
@@ -228,7 +228,7 @@ func (s *scanner) value(l *opened) error {
 				state = nameOrEnd
 			}
 			s.nest = append(s.nest, c+2) // '{' and '}', '[' and ']' are two apart
-			s.keep(l, string(rune(c)))
+			s.keep(l, c)
 			s.advance(1)
 		case '"':
 			err = s.string(l)

@@ -25,10 +25,10 @@ func readLine(line []byte, wraps int) (*Connection, error) {
 	if len(line) > 0 && line[0] == '"' {
 		return readString(line, wraps)
 	}
-	if len(line) > 0 && line[0] == '{' && json.Valid(line) {
+	at := bytes.Index(line, begins)
+	if at != 0 && len(line) > 0 && line[0] == '{' && json.Valid(line) {
 		return readObject(line, wraps)
 	}
-	at := bytes.Index(line, begins)
 	if at < 0 {
 		at = bytes.Index(line, []byte(`{"`))
 	}
