@@ -52,9 +52,7 @@ type flow struct {
 	opened   int
 	recent   [2]recent
 	packets  [2]uint32
-	around   []note // the last ones before the first reset, it, and the first ones after it; nil: no reset yet
-	after    int    // how many more packets belong to around
-	atReset  [2]evidence.Stream
+	reset    *around
 	icmp     []icmpNote
 	reopener *arrival // a SYN of the far end, on a connection that lives: it may become another one, or be a stray
 
@@ -70,6 +68,13 @@ type note struct {
 	number uint32 // of its direction's packets: a gap says that some are not told
 	device int32
 	evidence.Packet
+}
+
+// around is what surrounds the first reset.
+type around struct {
+	before [2]evidence.Stream // the accounts up to it
+	notes  []note             // the last packets before it, it, and the first ones after it
+	after  int                // how many more belong to notes
 }
 
 // recent holds the last notes of one direction.
@@ -110,11 +115,9 @@ func (f *flow) add(by int, n *note) {
 	f.packets[by]++
 	n.number = f.packets[by]
 	reset := n.Flags&evidence.RST != 0
-	if reset && f.around == nil {
-		f.atReset = f.account.Streams
-		f.around = f.lastNotes()
+	if reset && f.reset == nil {
+		f.reset = &around{before: f.account.Streams, notes: f.lastNotes(), after: keepAfter}
 		f.recent = [2]recent{}
-		f.after = keepAfter
 	}
 	f.account.Add(by, n.at, &n.Packet)
 	if by == fromFar && !reset {
@@ -126,12 +129,12 @@ func (f *flow) add(by int, n *note) {
 	s := &f.account.Streams
 	f.over = f.over || reset || s[fromFar].FIN && s[fromUs].FIN
 	switch {
-	case f.opened < keepOpening && f.around == nil:
+	case f.opened < keepOpening && f.reset == nil:
 		f.opening[f.opened] = *n
 		f.opened++
-	case f.after > 0:
-		f.around = append(f.around, *n)
-		f.after--
+	case f.reset != nil && f.reset.after > 0:
+		f.reset.notes = append(f.reset.notes, *n)
+		f.reset.after--
 	default:
 		f.recent[by].push(n)
 	}
@@ -153,8 +156,8 @@ func (f *flow) isCopy(by int, n *note) bool {
 			return true
 		}
 	}
-	for i := range f.around {
-		if f.around[i].sameAs(n) {
+	for i := 0; f.reset != nil && i < len(f.reset.notes); i++ {
+		if f.reset.notes[i].sameAs(n) {
 			return true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -398,5 +399,12 @@ func BenchmarkTake(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		w.take(&f, time.Second)
+	}
+}
+
+func TestSizeOfAFlow(t *testing.T) {
+	const most = 2560 // what table.go says of it
+	if n := unsafe.Sizeof(flow{}); n > most {
+		t.Errorf("a flow takes %d bytes, want %d at most", n, most)
 	}
 }

@@ -182,7 +182,7 @@ func (t *table) forget(f *flow) {
 	} else if t.flows[f.key] == f {
 		delete(t.flows, f.key)
 	}
-	f.around, f.icmp, f.reopener = nil, nil, nil
+	f.reset, f.icmp, f.reopener = nil, nil, nil
 	f.older, t.free = t.free, f
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"whyreset/diagnose/evidence"
@@ -76,7 +75,11 @@ func (f *flow) tell(to []evidence.Observation, leg evidence.Leg, accepted time.D
 	if o, ok := f.base.evidence(leg, accepted); ok {
 		to = append(to, o)
 	}
-	notes := slices.Concat(f.opening[:f.opened], f.around, f.lastNotes())
+	notes := f.opening[:f.opened:f.opened]
+	if f.reset != nil {
+		notes = append(notes, f.reset.notes...)
+	}
+	notes = append(notes, f.lastNotes()...)
 	var told [2]uint32
 	streams := true
 	for i := range notes {
@@ -89,7 +92,7 @@ func (f *flow) tell(to []evidence.Observation, leg evidence.Leg, accepted time.D
 		p.From, p.To = between(leg, by)
 		if streams && p.Flags&evidence.RST != 0 {
 			streams = false
-			to = f.tellStreams(to, &f.atReset, leg, n.at, since)
+			to = f.tellStreams(to, &f.reset.before, leg, n.at, since)
 		}
 		to = append(to, evidence.Observation{At: since(n.at), Leg: leg, What: p})
 	}
