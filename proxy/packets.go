@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"whyreset/config"
+	"whyreset/diagnose/evidence"
 	"whyreset/proxy/watch"
 )
 
@@ -23,7 +24,7 @@ func (s *Server) watchPackets(want config.Switch) error {
 	w, err := watch.OpenPackets(o)
 	if err != nil {
 		if want == config.SwitchOn {
-			return &WatchError{Err: err}
+			return &WatchError{Source: evidence.Packets, Err: err, right: "CAP_NET_RAW"}
 		}
 		s.sources.Packets = watch.Absent(whyNoPackets(err))
 		return nil
@@ -45,11 +46,16 @@ func whyNoPackets(err error) string {
 	return "cannot be watched: " + err.Error()
 }
 
-// WatchError says that packets cannot be watched, where the configuration demands it.
-type WatchError struct{ Err error }
+// WatchError says that a source cannot be watched, where the configuration demands it.
+type WatchError struct {
+	Source evidence.Source
+	Err    error
+
+	right string // that it takes
+}
 
 func (e *WatchError) Error() string {
-	return fmt.Sprintf("evidence.packets is on, and packets cannot be watched: %v", e.Err)
+	return fmt.Sprintf("evidence.%s is on, and cannot be watched: %v", e.Source, e.Err)
 }
 
 func (e *WatchError) Unwrap() error { return e.Err }
@@ -57,9 +63,9 @@ func (e *WatchError) Unwrap() error { return e.Err }
 // Hint is what to do about it.
 func (e *WatchError) Hint() string {
 	if errors.Is(e.Err, syscall.EPERM) {
-		return "give the process CAP_NET_RAW, or set evidence.packets to auto to go on without"
+		return fmt.Sprintf("give the process %s, or set evidence.%s to auto to go on without", e.right, e.Source)
 	}
-	return "set evidence.packets to auto to go on without"
+	return fmt.Sprintf("set evidence.%s to auto to go on without", e.Source)
 }
 
 // upstreams says to the watch where connections will go.

@@ -1,15 +1,14 @@
 package proxy
 
 import (
-	"errors"
-	"fmt"
-
 	"whyreset/config"
+	"whyreset/diagnose/evidence"
 	"whyreset/proxy/watch"
 )
 
-// openWitness listens to the kernel as far as the configuration asks for it. It is for the time when this process still has
-// all its rights: nothing of it takes any later.
+// openWitness listens to the kernel, if that is wanted. It is for the time when this process still has all its rights: what is
+// open takes none. Where it cannot be had that is said in each record's coverage; only who asked for it in so many words is
+// refused.
 func openWitness(want config.Switch) (watch.Source, error) {
 	if want == config.SwitchOff {
 		return watch.Absent("off"), nil
@@ -19,8 +18,7 @@ func openWitness(want config.Switch) (watch.Source, error) {
 		return w, nil
 	}
 	if want == config.SwitchOn {
-		return nil, fmt.Errorf("evidence.witness: on, but this kernel's resets cannot be watched: %w (%w); "+
-			"run as root outside of user namespaces or with CAP_BPF and CAP_PERFMON, or set it to auto", err, errors.Unwrap(err))
+		return nil, &WatchError{Source: evidence.Witness, Err: err, right: "CAP_BPF and CAP_PERFMON outside of user namespaces"}
 	}
 	return watch.Absent(err.Error()), nil
 }

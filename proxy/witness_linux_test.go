@@ -77,7 +77,7 @@ func TestWitnessSwitch(t *testing.T) {
 		on.Close()
 	case w.Active():
 		t.Errorf("got error %v, want a witness as with auto", err)
-	case err == nil || !strings.Contains(err.Error(), "evidence.witness: on"):
+	case err == nil || !strings.Contains(err.Error(), "evidence.witness is on"):
 		t.Errorf("got error %v, want one that names evidence.witness", err)
 	}
 }

@@ -33,7 +33,8 @@ type line struct {
 	Error   struct{ Message string }
 
 	Whyreset struct {
-		Verdict struct{ Side, Cause, Confidence, Phase string }
+		Verdict  struct{ Side, Cause, Confidence, Phase string }
+		Coverage struct{ Packets, Witness string }
 	}
 }
 

@@ -3,7 +3,8 @@ package evidence
 // Kernel is what a tracepoint of this machine's kernel told of a reset: tcp:tcp_send_reset and tcp:tcp_receive_reset.
 //
 // Sent says that a TCP stack of this machine made it; the kernel tells it of every network namespace, so the maker may be a container
-// beside us. What it does not tell of was not made by a TCP stack here: nf_reject and raw sockets make none.
+// beside us. What it does not tell of was not made by a TCP stack here: nf_reject and raw sockets make none. A reset that a
+// call makes is told as sent when it is on its way, which may be after it is told as received.
 type Kernel struct {
 	Sent bool // tcp_send_reset: made here; else tcp_receive_reset: a socket here accepted it
 	From Leg  // the end that sent it: Downstream, Upstream or, for our own, NoLeg
@@ -14,10 +15,10 @@ type Kernel struct {
 	Reason string
 	State  uint8 // of the socket by then (TCP_ESTABLISHED is 1); zero: none, or not told
 
-	// Who ran when it was made. The process is the maker only where a call of its own makes a reset (close, exit, connect, a
-	// destruction from outside); an answer to a packet is made in whoever's time the packet came.
-	Process string // comm; empty: not told
-	PID     uint32 // zero: not told, or the idle task
+	// The process of which a call made the reset (close, exit, connect, a destruction from outside). An answer to a packet, or a
+	// timer's reset, is made in whoever's time that came: then it is not told.
+	Process string // comm of the whole process, not of a thread; empty: not told
+	PID     uint32 // zero: not told
 	Foreign bool   // of another network namespace than this process's
 
 	// Listener says that the reset answers for a socket that listens: the kernel gives its port and no far end, so it was found by

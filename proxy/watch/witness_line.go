@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -82,6 +83,12 @@ func reasonTold(name string) string {
 		return ""
 	}
 	return name
+}
+
+// tellsAll reads in the format of tcp_send_reset whether it has reasons; with those, in 6.10, came resets made without a full
+// socket.
+func tellsAll(format []byte) bool {
+	return bytes.Contains(format, []byte("field:enum sk_rst_reason reason;"))
 }
 
 // traceValues are the fields of an event, by name.

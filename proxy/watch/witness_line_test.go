@@ -1,7 +1,9 @@
 package watch
 
 import (
+	"bytes"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 )
@@ -67,6 +69,26 @@ func TestParseLost(t *testing.T) {
 	}
 	if got, ok := parseLost("  x-1 [000] ..... 1.000000: CPU:3 [LOST 1 EVENTS]"); ok {
 		t.Errorf("got %d out of a line of another kind", got)
+	}
+}
+
+// The format of this kernel is on file; before 6.10 it had no reason in it.
+func TestTellsAll(t *testing.T) {
+	format, err := os.ReadFile("testdata/tcp_send_reset.format")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !tellsAll(format) {
+		t.Error("got that 6.18 does not tell of all resets")
+	}
+	var old [][]byte
+	for line := range bytes.Lines(format) {
+		if !bytes.Contains(line, []byte("field:enum sk_rst_reason")) {
+			old = append(old, line)
+		}
+	}
+	if tellsAll(bytes.Join(old, nil)) {
+		t.Error("got that a kernel without reasons tells of all resets")
 	}
 }
 

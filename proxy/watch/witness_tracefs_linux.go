@@ -31,7 +31,7 @@ type tracefs struct {
 	pipe     int    // trace_pipe
 	buffer   []byte
 	rest     []byte // a line whose end was not read yet
-	full     bool   // the kernel tells of resets without a socket, and their reasons
+	all      bool   // told of resets without a socket, too
 }
 
 func openTracefs() (_ *tracefs, err error) {
@@ -49,7 +49,7 @@ func openTracefs() (_ *tracefs, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracefs: %w", err)
 	}
-	t.full = bytes.Contains(format, []byte("sk_rst_reason reason;"))
+	t.all = tellsAll(format)
 	// Another process that starts may sweep away what is made and not open yet.
 	for range 3 {
 		if err = t.open(); !errors.Is(err, unix.ENOENT) {
@@ -148,7 +148,7 @@ func (t *tracefs) drain(hear func(event)) (lost uint64, err error) {
 	}
 }
 
-func (t *tracefs) whole() bool { return t.full }
+func (t *tracefs) whole() bool { return t.all }
 
 // close removes the instance: its pipe must be closed before.
 func (t *tracefs) close() {
