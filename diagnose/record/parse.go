@@ -105,8 +105,10 @@ func parse(line []byte) (*Connection, error) {
 	}
 	var err error
 	var end time.Time
-	c.Time, err = readTime(w.Timestamp)
-	note("@timestamp", err)
+	if w.Timestamp != "" {
+		c.Time, err = readTime(w.Timestamp)
+		note("@timestamp", err)
+	}
 	c.Start, err = readTime(w.Event.Start)
 	note("event.start", err)
 	end, err = readTime(w.Event.End)

@@ -30,7 +30,7 @@ import (
 //
 //   - in a line, whatever stands before it: kubectl logs --prefix, docker compose logs, the CRI's "time stdout F", logcli,
 //     Grafana's .txt;
-//   - in an object that carries it as text in line, log, message, MESSAGE, _msg, event.original, body.text or
+//   - in an object that carries it as text in line, log, message, MESSAGE, msg, _msg, _raw, event.original, body.text or
 //     body.stringValue: logcli -o jsonl, docker's json-file, journalctl -o json, Filebeat, Fluent Bit and the OpenTelemetry
 //     Collector that did not decode it, Grafana's .json;
 //   - in an object that carries it decoded: itself, its names nested or with dots, or in _source, fields, json,

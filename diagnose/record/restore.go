@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strings"
 )
 
@@ -85,6 +86,11 @@ func restore(flat map[string]any) map[string]any {
 				v = json.Number(text)
 			case Boolean:
 				v = text == "true"
+			}
+		}
+		if n, isNumber := v.(json.Number); isNumber && f.Type == Long {
+			if x, err := n.Float64(); err == nil && strings.ContainsAny(n.String(), ".eE") && x == math.Trunc(x) && math.Abs(x) <= maxInteger {
+				v = int64(x) // some know of no integers
 			}
 		}
 		object, name := record, f.Name

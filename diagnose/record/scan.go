@@ -123,8 +123,11 @@ func (s *scanner) step() (u unit, found bool, err error) {
 	at := s.position
 	if len(s.open) == 0 {
 		s.text = s.text[:0]
-		if c == '{' || c == '[' {
-			s.push(c, at)
+		switch c {
+		case '{', '[':
+			return u, false, s.push(c, at)
+		case ',': // a piece cut out of an array
+			s.advance(1)
 			return u, false, nil
 		}
 		return s.takeLine(at)

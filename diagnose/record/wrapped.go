@@ -35,12 +35,20 @@ func readLine(line []byte, wraps int) (*Connection, error) {
 	if at < 0 || wraps > maxWraps {
 		return nil, errForeign
 	}
-	c, err := readObject(line[at:], wraps)
+	line = line[at:]
+	c, err := readObject(line, wraps)
 	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) && !bytes.HasPrefix(line[at:], begins) {
-		return nil, errForeign // a text that has some JSON in it
+	if !errors.As(err, &syntax) {
+		return c, err
 	}
-	return c, err
+	var first json.RawMessage // something may follow it
+	if json.NewDecoder(bytes.NewReader(line)).Decode(&first) == nil {
+		return readObject(first, wraps)
+	}
+	if !bytes.HasPrefix(line, begins) {
+		err = errForeign // a text that has a bracket in it
+	}
+	return nil, err
 }
 
 // readString reads a line that is a JSON string.
@@ -57,7 +65,7 @@ func readString(text []byte, wraps int) (*Connection, error) {
 
 // Where an object carries a record.
 var (
-	textKeys   = []string{"line", "log", "message", "MESSAGE", "_msg"}
+	textKeys   = []string{"line", "log", "message", "MESSAGE", "msg", "_msg", "_raw"}
 	objectKeys = []string{"_source", "fields", "json", "log_processed", "jsonPayload"}
 	innerKeys  = [][2]string{{"event", "original"}, {"body", "text"}, {"body", "stringValue"}} // a text within an object
 )

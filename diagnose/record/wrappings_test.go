@@ -90,6 +90,21 @@ func synthetic(object map[string]any) any {
 	return object
 }
 
+// asTexts writes numbers as texts or, where that cannot be told from an integer's, with a fraction.
+func asTexts(object map[string]any) any {
+	for name, v := range object {
+		switch v := v.(type) {
+		case map[string]any:
+			asTexts(v)
+		case float64:
+			if object[name] = fmt.Sprintf("%.1f", v); name == "port" {
+				object[name] = json.Number(fmt.Sprintf("%.1f", v))
+			}
+		}
+	}
+	return object
+}
+
 // filebeat decodes the record into its own event, which has a host, a log and a time of milliseconds.
 func filebeat(object map[string]any) any {
 	if at, ok := object["@timestamp"].(string); ok {
@@ -186,5 +201,10 @@ var wrappings = []struct {
 	{name: "OpenTelemetry file (attributes)", document: true, extra: -1, wrap: each(`{"resourceLogs":[{"resource":{},"scopeLogs":[{"scope":{},"logRecords":[`+
 		`{"timeUnixNano":"1732440613250000000","body":{"stringValue":QUOTED},"attributes":[{"key":"log.file.name","value":{"stringValue":"whyreset.json"}}]}]}]}]}`+"\n", "")},
 	{name: "OpenTelemetry in Elasticsearch", wrap: each(`{"_index":"logs-generic.otel-default","_source":{"@timestamp":"2026-11-24T09:30:13.250Z","body":{"text":QUOTED},"attributes":{"log.file.name":"whyreset.json"}}}`+"\n", "")},
+	{name: "numbers as texts", wrap: documents("DOCUMENT", "\n", asTexts)},
+	{name: "colours around", wrap: each("\x1b[36mproxy-1  |\x1b[0m LINE\x1b[0m\n", "")},
+	{name: "a piece of an array", wrap: documents("DOCUMENT", ",", asIs)},
+	{name: "rsyslog", wrap: each(`{"msg":QUOTED,"programname":"whyreset"}`+"\n", "")},
+	{name: "Splunk", document: true, wrap: each(`{"preview":false,"result":{"_raw":QUOTED,"host":"edge-1"}}`+"\n", "")},
 	{name: "lines as JSON strings", wrap: each("QUOTED\n", "")},
 }
