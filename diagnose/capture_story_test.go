@@ -49,6 +49,7 @@ func (s *story) packet(at time.Duration, from evidence.Leg, flags evidence.TCPFl
 	for _, c := range change {
 		c(&p)
 	}
+	s.accountOf(at, &p)
 	return s.add(at, evidence.NoLeg, p)
 }
 
@@ -70,4 +71,30 @@ func (s *story) answered(at time.Duration, from evidence.Leg) *story {
 func (s *story) kernel(at time.Duration, reason string, state uint8) *story {
 	s.ev.Coverage.Witness = evidence.Watched
 	return s.add(at, up, evidence.Kernel{Sent: true, From: up, Reason: reason, State: state, Process: "postgres", PID: 4711, Foreign: true})
+}
+
+// accountOf enters a packet in its direction's account.
+func (s *story) accountOf(at time.Duration, p *evidence.Packet) {
+	a := &s.streams[p.From]
+	if a.Packets == 0 {
+		a.From, a.To, a.FirstAt, a.MinTTL, a.MaxTTL = p.From, p.To, at, p.TTL, p.TTL
+	}
+	a.Packets++
+	a.LastAt = at
+	switch {
+	case p.Flags&evidence.RST != 0:
+		a.Resets++
+		return
+	case p.Flags&evidence.FINFlag != 0:
+		a.FIN, a.FINAt = true, at
+	}
+	if p.Payload > 0 {
+		a.Bytes, a.LastDataAt = a.Bytes+uint64(p.Payload), at
+	}
+	if !p.Probe {
+		a.Next, a.HasNext = p.End(), true
+	}
+	if p.Flags&evidence.ACK != 0 {
+		a.Acked, a.HasAck = p.Ack, true
+	}
 }

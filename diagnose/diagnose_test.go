@@ -220,7 +220,7 @@ var examples = []example{
 		return asked().packet(1*sec, down, evidence.PSH|evidence.ACK, 60000).packet(1020*ms, up, evidence.ACK, 0, func(p *evidence.Packet) { p.Window = 30 }).packet(1100*ms, up, evidence.RST|evidence.ACK, 0)
 	}, cause: "app_close_unread", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"app_abort"}},
 	{name: "capture: cut after accepting", story: func() *story { return opened().packet(45*ms, up, evidence.RST|evidence.ACK, 0) },
-		cause: "abort_at_accept", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.UnknownImpact, phase: cause.NoData},
+		cause: "abort_at_accept", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.UnknownImpact, phase: cause.NoData},
 	{name: "capture: no answer", story: func() *story {
 		return capture().packet(0, down, evidence.SYN, 0).packet(1*sec, down, evidence.SYN, 0, func(p *evidence.Packet) { p.Seq = 1000 })
 	}, cause: "connect_timeout", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.TimedOut, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},

@@ -73,6 +73,8 @@ func impactOf(c *cause.Case, id string) Impact {
 		return NoImpact
 	case c.End.What == nil:
 		return UnknownImpact
+	case id == "write_after_close" && c.Leg == evidence.Downstream:
+		return NoImpact // it had closed: what came later it did not want
 	case id == "client_left" && c.Down.In == 0:
 		return NoImpact // it wanted nothing yet
 	case !c.Connected:

@@ -30,6 +30,7 @@ type story struct {
 	next    [3]uint32
 	id      [3]uint16
 	stamp   [3]uint32
+	streams [3]evidence.Stream
 }
 
 func remote() *story { return tell("192.0.2.7:40000", "198.51.100.5:5432") }
@@ -122,6 +123,9 @@ func (s *story) looks(leg evidence.Leg, snap evidence.Snapshot) *story {
 
 func (s *story) evidence() *evidence.Evidence {
 	if s.capture {
+		for _, leg := range []evidence.Leg{down, up} {
+			s.add(s.end, evidence.NoLeg, s.streams[leg])
+		}
 		return &s.ev
 	}
 	how := evidence.Closed

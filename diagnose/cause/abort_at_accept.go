@@ -63,8 +63,12 @@ func (c *Case) taken() uint64 {
 	if r == nil || c.wire.form() != active {
 		return c.out()
 	}
-	if to := c.wire.upTo(r.To, c.wire.rst); to.syn && r.Ack == to.isn+1 {
-		return 0 // what was on its way had not arrived
+	for i := range c.wire.packets[:c.wire.rst] {
+		p := &c.wire.packets[i]
+		first := p.From == r.To && r.Ack == p.Seq+1 || p.From == r.From && r.Ack == p.Ack
+		if p.has(evidence.SYN) && p.ordinary() && first {
+			return 0 // what was on its way had not arrived
+		}
 	}
 	return c.out()
 }
@@ -72,7 +76,7 @@ func (c *Case) taken() uint64 {
 // cutOnWire reads the reset's own packet. Nothing can have been unread, so it is an abort; an application that aborts later than at once
 // has had the connection.
 func cutOnWire(c *Case, after time.Duration) Finding {
-	if !c.reset() || c.wire.form() != active || !c.maker.own() || c.cleared(evidence.ReasonState, evidence.ReasonAbortOnClose) {
+	if !c.reset() || c.wire.form() != active || c.wire.upTo(c.Leg, c.wire.rst).bytes > 0 || c.onWire() && !c.wire.begins() || !c.maker.own() || c.cleared(evidence.ReasonState, evidence.ReasonAbortOnClose) {
 		return Finding{}
 	}
 	f := Finding{

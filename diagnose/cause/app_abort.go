@@ -90,10 +90,18 @@ func abortOnWire(c *Case) Finding {
 		return f
 	}
 	fin, behindFIN := c.finAt()
-	if c.wire.form() == reply && c.maker.own() && behindFIN && c.Phase != ClosingPhase && !c.wire.answers().data {
+	if c.wire.form() == reply && c.maker.own() && behindFIN && c.Phase != ClosingPhase && c.wire.dropped() {
 		f.Strength = Likely
 		f.Sentence = say("%s had ended its direction and did not wait %s for the rest: it dropped the connection", c.who(), ms(r.at-fin))
 		f.For = append(f.For, packets("a FIN %s before; nothing but an acknowledgement was sent to it since", ms(r.at-fin)))
+		return f
+	}
+	if c.wire.form() == reply && c.maker.own() && (c.maker.unprompted || c.maker.stack == otherStack) && !behindFIN {
+		f.For = append(f.For, packets("its stack is not Linux's, and aborts with a bare reset"))
+		if c.maker.unprompted {
+			f.For[1] = packets("it is an answer in form, and no packet that it could answer came by")
+		}
+		f.Against = []Cite{packets("a host that does not know the connection answers so")}
 		return f
 	}
 	if !c.abortLike() {
@@ -106,7 +114,7 @@ func abortOnWire(c *Case) Finding {
 		f.Against = []Cite{packets("it had ended its own direction first, as one does who closes in order")}
 	case jump > 1:
 		f.Against = []Cite{packets("its window was larger in the reset than before, as when unread bytes are thrown away")}
-	case c.out() == 0 || c.unreadNothing():
+	case c.out() == 0 && (!c.onWire() || c.wire.begins()) || c.out() > 0 && c.unreadNothing():
 		f.Strength = Likely
 		f.For = append(f.For, packets("nothing that had been sent to it can have been left unread"))
 	default:
@@ -141,4 +149,10 @@ func (c *Case) windowJump() float64 {
 		}
 		return float64(now) / float64(before)
 	}
+}
+
+// dropped says that the reset answers a bare acknowledgement, and that nothing else was on its way.
+func (w *wire) dropped() bool {
+	a := w.answers()
+	return a.newest >= 0 && !a.data && w.unacked() == 0
 }

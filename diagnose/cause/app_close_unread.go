@@ -111,6 +111,9 @@ func unreadOnWire(c *Case) Finding {
 		return Finding{}
 	}
 	fin, behindFIN := c.finAt()
+	if behindFIN && lateBytesElsewhere(c, fin).Strength > Possible {
+		return Finding{}
+	}
 	switch jump := c.windowJump(); {
 	case jump >= 2:
 		f.Strength = Likely

@@ -53,10 +53,16 @@ func (c *Case) readWire(e wireEnd) {
 		if !c.Connected && c.ICMP == nil {
 			c.ICMP = c.wire.aboutSYN(c.Evidence)
 		}
-		if rst := c.wire.rst; rst >= 0 && c.FIN[c.Leg] == nil {
-			if a := c.wire.upTo(c.Leg, rst); a.fin {
-				c.FIN[c.Leg] = &a.finAt
-			}
+		n := c.wire.rst
+		if n < 0 {
+			n = len(c.wire.packets)
+		}
+		in := c.wire.upTo(c.Leg, n)
+		if old := c.FIN[c.Leg]; in.fin && n == c.wire.rst && (old == nil || *old > in.finAt) {
+			c.FIN[c.Leg] = &in.finAt // a socket hears of it when it is asked
+		}
+		if c.transfer(c.Leg) == (evidence.Transfer{}) {
+			c.setTransfer(c.Leg, moved(in, c.wire.upTo(evidence.NoLeg, n)))
 		}
 		return
 	}

@@ -13,6 +13,7 @@ var _ = register(Cause{
 	},
 	Alike:   []Alike{{"probe", "There the upstream was connected"}, {"connect_timeout", "There we gave up, not the client"}},
 	HAProxy: "CC", Envoy: "RemoteReset",
+	Beats: []string{"app_abort", "app_close_unread"},
 	Rule: func(c *Case) Finding {
 		if c.Leg != evidence.Downstream || c.Connected || !(c.isFIN() || c.onWire() && c.wire.resetPacket() != nil || c.errno() != 0 && c.errno() != evidence.ECONNABORTED) {
 			return Finding{}

@@ -10,12 +10,19 @@ import (
 // with both silent, the peer's own stack.
 type maker struct {
 	known    bool
+	stack    stack // of the sender, by its earlier packets
 	forged   Strength
 	marks    []string // of a forger, strongest first
 	box      Strength // a reject rule, a NAT box or another host answered a packet of ours
 	boxMarks []string
 	against  []string // what speaks for the peer's own stack
+
+	// A bare reset that answers nothing. Linux makes none; others abort so, too.
+	unprompted bool
 }
+
+// longDelay is longer than queues and busy hosts hold an answer back.
+const longDelay = 3 * time.Second
 
 // own says that nothing in the packet points away from its sender's own stack.
 func (m maker) own() bool { return m.known && m.forged < Likely && m.box < Likely }
@@ -30,6 +37,7 @@ func (w *wire) maker() maker {
 	found := w.forgery()
 	stack, step, alive := w.stackOf(r.From), w.ttlStep(), w.livesOn()
 	m.marks = append(found.certain, found.odd...)
+	m.stack = stack
 	away := 0 // facts that say "another machine", of any stack
 	if step != 0 {
 		away++
@@ -39,11 +47,14 @@ func (w *wire) maker() maker {
 		away++
 		m.boxMarks = append(m.boxMarks, say("the peer went on sending %s after it: its socket lives", ms(alive.at-r.at)))
 	}
+	a := w.answers()
 	switch odd := len(found.odd); {
 	case len(found.certain) > 0:
 		m.forged = Conclusive
-	case stack == linuxStack && odd >= 2:
+	case stack == linuxStack && odd >= 2 && (w.form() == active || !a.known || !a.near() && !a.fits):
 		m.forged = Conclusive
+	case w.form() == reply && a.near():
+		// A device that answers in the peer's place need not write as the peer does.
 	case stack == linuxStack && odd == 1, odd > 0 && away > 0, stack != otherStack && odd >= 3:
 		m.forged = Likely
 	}
@@ -56,12 +67,12 @@ func (w *wire) maker() maker {
 		}
 		return m
 	}
-	a := w.answers()
 	if m.forged >= Likely {
 		m.marks = append(m.marks, m.boxMarks...)
 		return m
 	}
-	if a.none() || alive != nil && a.known && !a.fits && !a.near() {
+	m.unprompted = a.none()
+	if stack == linuxStack && m.unprompted && (a.newest < 0 || a.newest > longDelay) || alive != nil && a.known && !a.fits && !a.near() {
 		m.forged = Likely
 		m.marks = append(append(m.marks, "no packet that it could answer came by a round trip before"), m.boxMarks...)
 		return m
@@ -95,10 +106,10 @@ func (w *wire) whoReplied(m *maker, a answers, away, step int) {
 		m.box = Conclusive
 	case len(m.boxMarks) > 0:
 		m.box = Likely
-	case len(m.against) == 0:
+	case len(m.against) == 0 && m.stack != otherStack:
 		m.box = Possible
 	}
-	if away > 0 && m.box < Conclusive {
+	if (away > 0 || len(m.marks) > 0 && m.stack != otherStack) && m.box < Conclusive {
 		m.forged = Possible
 	}
 }

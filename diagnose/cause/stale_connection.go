@@ -85,7 +85,7 @@ func staleOnWire(c *Case) Finding {
 	for _, text := range c.maker.against {
 		f.For = append(f.For, packets("%s", text))
 	}
-	if s := c.kernelSays(evidence.ReasonNoSocket, evidence.ReasonFlags); s != Silent {
+	if s := c.kernelSays(evidence.ReasonNoSocket, evidence.ReasonFlags); s != Silent && !c.wire.resetBefore() {
 		f.Strength, f.For, f.Settle = s, append(f.For, c.citeKernel()), nil
 		return f
 	}
@@ -99,6 +99,10 @@ func staleOnWire(c *Case) Finding {
 		}
 		return f
 	}
+	if c.maker.stack == otherStack && quiet < staleAfter {
+		f.Strength = Possible
+		f.Against = []Cite{packets("its stack is not Linux's: it may abort a live connection so, too")}
+	}
 	if c.maker.box > Silent {
 		f.Against = []Cite{packets("a firewall rule on the peer's host gives the same answer")}
 	}
@@ -107,7 +111,7 @@ func staleOnWire(c *Case) Finding {
 
 // unknownToHost says that the reset has the form of a host's answer for a connection that it does not have, and that no FIN explains it.
 func (c *Case) unknownToHost() bool {
-	if !c.reset() || c.wire.form() != reply || c.maker.forged >= Likely {
+	if !c.reset() || c.wire.form() != reply || c.maker.forged >= Likely || c.maker.unprompted {
 		return false
 	}
 	_, fin := c.finAt()

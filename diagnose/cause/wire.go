@@ -129,7 +129,7 @@ func (w *wire) upTo(from evidence.Leg, n int) account {
 	if s == nil {
 		return a
 	}
-	at := w.packets[min(n, len(w.packets)-1)].at
+	at := w.packets[max(0, n-1)].at
 	if s.Bytes > a.bytes && (s.LastDataAt <= at || n >= len(w.packets)) {
 		a.bytes, a.lastData = s.Bytes, s.LastDataAt
 	}
@@ -179,4 +179,14 @@ func (w *wire) rttTo(end evidence.Leg) time.Duration {
 		}
 	}
 	return 0
+}
+
+// begins says that the connection is told from its beginning.
+func (w *wire) begins() bool {
+	for i := range w.packets {
+		if p := &w.packets[i]; p.has(evidence.SYN) && p.ordinary() {
+			return true
+		}
+	}
+	return false
 }

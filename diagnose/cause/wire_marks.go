@@ -48,10 +48,11 @@ func (w *wire) forgery() marks {
 // oddReply holds a bare reset beside the one that Linux writes: IP ID 0, DF, acknowledgement field 0, window 0, no options.
 func (w *wire) oddReply() (odd []string) {
 	r := w.resetPacket()
-	if !r.IPv6 && r.ID != 0 {
-		odd = append(odd, say("IP ID %d where a kernel writes 0 in a reset without socket", r.ID))
+	last := w.lastOf(r.From)
+	if last == nil {
+		return nil // of a stack that was never seen nothing is odd
 	}
-	if !r.IPv6 && !r.DF {
+	if !r.IPv6 && !r.DF && last.DF {
 		odd = append(odd, "DF is clear")
 	}
 	if r.Ack != 0 {
@@ -59,6 +60,10 @@ func (w *wire) oddReply() (odd []string) {
 	}
 	if r.Window != 0 {
 		odd = append(odd, say("a window of %d", r.Window))
+	}
+	// Kernels before 4.x write a random one in resets, so alone it is nothing.
+	if len(odd) > 0 && !r.IPv6 && r.ID != 0 {
+		odd = append(odd, say("IP ID %d where a kernel writes 0 in a reset without socket", r.ID))
 	}
 	return odd
 }
@@ -153,8 +158,8 @@ func (w *wire) turnedAround() string {
 	if r.IPv6 || r.ID == 0 || r.Window == 0 {
 		return ""
 	}
-	last := w.lastOf(r.To)
-	if last == nil || last.ID != r.ID || last.Window != r.Window {
+	last, own := w.lastOf(r.To), w.lastOf(r.From)
+	if last == nil || last.ID != r.ID || last.Window != r.Window || own != nil && (own.ID == r.ID || own.Window == r.Window) {
 		return ""
 	}
 	return say("IP ID %d and window %d are those of the packet before it, which went the other way", r.ID, r.Window)

@@ -69,7 +69,7 @@ func (w *wire) answers() answers {
 		if a.newest < 0 {
 			a.newest, a.data = age, p.Payload > 0
 		}
-		if !a.fits && age >= 4*a.rtt/5 && age <= 3*a.rtt/2+answerSlack {
+		if !a.fits && (age >= 4*a.rtt/5 || a.rtt < measurable) && age <= 3*a.rtt/2+answerSlack {
 			a.fits, a.data = true, p.Payload > 0
 		}
 	}
@@ -77,14 +77,18 @@ func (w *wire) answers() answers {
 	return a
 }
 
-// near says that the answer came sooner than the peer can have made it.
+// measurable is the least round trip that parts places: below it lies what stacks and schedulers add.
+const measurable = 2 * time.Millisecond
+
+// near says that the answer came sooner than the peer can have made it. The least round trip that was seen may still be a slow one, so
+// it is not halved but cut to a third.
 func (a answers) near() bool {
-	return a.known && a.rtt >= 2*time.Millisecond && a.newest >= 0 && a.newest < a.rtt/2 && !a.fits
+	return a.known && a.rtt >= measurable && a.newest >= 0 && a.newest < a.rtt/3 && !a.fits
 }
 
 // none says that no packet of ours can have drawn the reset: nothing that it would answer came by for much longer than a round trip.
 func (a answers) none() bool {
-	return a.known && !a.near() && !a.fits && (a.newest < 0 || a.newest > 2*a.rtt+50*time.Millisecond)
+	return a.known && a.rtt >= measurable && !a.near() && !a.fits && (a.newest < 0 || a.newest > 2*a.rtt+50*time.Millisecond)
 }
 
 // livesOn says that the sender of the reset went on as a socket that was never closed: not its TCP made the reset. A few milliseconds
@@ -195,6 +199,34 @@ func (w *wire) openingAnswered() bool {
 	for i := range w.packets[:w.rst] {
 		if p := &w.packets[i]; p.From == r.To && p.ordinary() && p.has(evidence.ACK) && p.Ack == r.Seq {
 			return r.at-p.at <= 3*rtt/2+answerSlack
+		}
+	}
+	return false
+}
+
+// allResetsOf says that every reset of an end is told, so that none came before the one to be explained. Of very many the last may be
+// left out.
+func (w *wire) allResetsOf(end evidence.Leg) bool {
+	told := uint32(0)
+	for i := range w.packets {
+		if p := &w.packets[i]; p.From == end && !p.ordinary() {
+			told++
+		}
+	}
+	s := w.final[end]
+	return s != nil && (s.Resets <= told || told >= manyResets)
+}
+
+// manyResets is fewer than are always told.
+const manyResets = 12
+
+// resetBefore says that the end whose reset is to be explained had itself been reset before, in the other's name: it cannot know the
+// connection any more.
+func (w *wire) resetBefore() bool {
+	r := w.resetPacket()
+	for i := range w.packets[:w.rst] {
+		if p := &w.packets[i]; p.From == r.To && !p.ordinary() {
+			return true
 		}
 	}
 	return false

@@ -1,6 +1,10 @@
 package cause
 
-import "whyreset/diagnose/evidence"
+import (
+	"time"
+
+	"whyreset/diagnose/evidence"
+)
 
 var _ = register(Cause{
 	ID:     "write_after_close",
@@ -64,10 +68,13 @@ var _ = register(Cause{
 func lateBytesOnWire(c *Case) Finding {
 	fin, seen := c.finAt()
 	w := c.wire
-	if !seen || !c.reset() || w.form() != reply || c.maker.forged >= Likely {
+	if !seen || !c.reset() || c.maker.forged >= Likely {
 		return Finding{}
 	}
 	r := w.resetPacket()
+	if w.form() != reply {
+		return lateBytesElsewhere(c, fin)
+	}
 	a := w.answers()
 	f := Finding{
 		Strength: Likely,
@@ -75,19 +82,49 @@ func lateBytesOnWire(c *Case) Finding {
 		For:      []Cite{packets("a FIN at %s, then a reset at %s", ms(fin), ms(r.at)), c.citePacket()},
 	}
 	kernel := c.kernelSays(evidence.ReasonAbortOnData, evidence.ReasonTimeWait, evidence.ReasonNoSocket, evidence.ReasonFlags)
+	data := a.data || w.unacked() > 1 // a FIN counts as one
 	switch {
-	case !a.data && a.newest >= 0 && c.kernel == nil:
+	case !data && a.newest >= 0 && c.kernel == nil:
 		return Finding{}
 	case kernel != Silent:
 		f.Strength, f.For = kernel, append(f.For, c.citeKernel())
-	case c.maker.box >= Likely:
+	case c.maker.unprompted:
 		f.Strength = Possible
+		f.Against = []Cite{packets("it comes later than an answer to them would")}
+	case c.maker.box >= Likely: // a balancer in front of it may answer for what is over
 		for _, text := range c.maker.boxMarks {
 			f.Against = append(f.Against, packets("%s", text))
 		}
-	case a.data && (a.fits || a.known && a.rtt < answerSlack/10):
+	case data && w.allResetsOf(r.From) && (a.fits || a.known && a.rtt < measurable):
 		f.Strength = Conclusive
 		f.For = append(f.For, packets("it answers %s that the closed socket could not take", size(uint64(max(1, w.unacked())))))
 	}
 	return f
+}
+
+// lateBytesElsewhere knows stacks that answer with ACK, as for an abort: their reset does not acknowledge the late bytes that came in.
+// Linux would not answer so.
+func lateBytesElsewhere(c *Case, fin time.Duration) Finding {
+	w := c.wire
+	r := w.resetPacket()
+	if w.form() != active || c.maker.stack == linuxStack || r.Window != 0 || !c.maker.own() {
+		return Finding{}
+	}
+	rtt := w.rttTo(r.From)
+	for i := range w.packets[:w.rst] {
+		p := &w.packets[i]
+		if p.From != r.To || p.Payload == 0 || p.at < fin || after(r.Ack, p.Seq) {
+			continue
+		}
+		if age := r.at - p.at; age >= 4*rtt/5 && age <= 3*rtt/2+answerSlack {
+			return Finding{
+				Strength: Likely,
+				Sentence: say("%s had closed the connection, and bytes sent to it were answered with a reset, %s after its FIN", c.who(), ms(r.at-fin)),
+				For: []Cite{packets("a FIN at %s, then a reset at %s", ms(fin), ms(r.at)), c.citePacket(),
+					packets("it came %s after bytes behind the FIN, and does not acknowledge them", ms(age))},
+				Against: []Cite{packets("closing with bytes unread sends the same reset on stacks other than Linux")},
+			}
+		}
+	}
+	return Finding{}
 }

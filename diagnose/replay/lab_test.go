@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -131,6 +132,21 @@ type labCall struct {
 
 func seconds(t float64) time.Duration { return time.Duration(t * float64(time.Second)) }
 
+// labShift is by how much the capture's clock is behind the log's: the log's first connect ended when the answer to the SYN came.
+func labShift(c *Connection, log *labLog) time.Duration {
+	for _, call := range log.Observer {
+		if of, name, _ := strings.Cut(call.Ev, "."); name != "connect" || of != "obs" {
+			continue
+		}
+		for _, o := range c.Evidence().Observations {
+			if p, ok := o.What.(evidence.Packet); ok && p.From == evidence.Upstream {
+				return o.At - seconds(call.T)
+			}
+		}
+	}
+	return 0
+}
+
 var labErrnos = map[string]evidence.Errno{"ECONNRESET": evidence.ECONNRESET, "EPIPE": evidence.EPIPE, "ETIMEDOUT": evidence.ETIMEDOUT, "ECONNREFUSED": evidence.ECONNREFUSED,
 	"EHOSTUNREACH": evidence.EHOSTUNREACH, "ENETUNREACH": evidence.ENETUNREACH, "ECONNABORTED": evidence.ECONNABORTED, "EACCES": evidence.EACCES}
 
@@ -158,9 +174,10 @@ func withLog(t *testing.T, c *Connection, log *labLog) evidence.Evidence {
 	}
 	ev.OwnUp, ev.Client = c.Client, netip.AddrPort{}
 	ev.Coverage.Sockets, ev.Coverage.Witness = evidence.Watched, evidence.Watched
+	shift := labShift(c, log)
 	var more []evidence.Observation
 	add := func(at float64, w evidence.What) {
-		more = append(more, evidence.Observation{At: seconds(at), Leg: evidence.Upstream, What: w})
+		more = append(more, evidence.Observation{At: seconds(at) + shift, Leg: evidence.Upstream, What: w})
 	}
 	ended, connected, fin := false, false, false
 	var sent, got, lastSent, lastGot float64
@@ -205,10 +222,10 @@ func withLog(t *testing.T, c *Connection, log *labLog) evidence.Evidence {
 	if len(log.Observer) > 0 {
 		end = log.Observer[len(log.Observer)-1].T
 	}
-	add(end, evidence.Transfer{In: uint64(got), Out: uint64(sent), LastIn: seconds(lastGot), LastOut: seconds(lastSent)})
-	more = append(more, evidence.Observation{At: seconds(end), Leg: evidence.Downstream,
-		What: evidence.Transfer{In: uint64(sent), Out: uint64(got), LastIn: seconds(lastSent), LastOut: seconds(lastGot)}})
-	more = append(more, kernelOf(c, log)...)
+	add(end, evidence.Transfer{In: uint64(got), Out: uint64(sent), LastIn: seconds(lastGot) + shift, LastOut: seconds(lastSent) + shift})
+	more = append(more, evidence.Observation{At: seconds(end) + shift, Leg: evidence.Downstream,
+		What: evidence.Transfer{In: uint64(sent), Out: uint64(got), LastIn: seconds(lastSent) + shift, LastOut: seconds(lastGot) + shift}})
+	more = append(more, kernelOf(c, log, shift)...)
 	ev.Observations = append(ev.Observations, more...)
 	slices.SortStableFunc(ev.Observations, func(a, b evidence.Observation) int { return int(a.At - b.At) })
 	return ev
@@ -221,7 +238,7 @@ func ourLeg(l evidence.Leg) evidence.Leg {
 	return l
 }
 
-func kernelOf(c *Connection, log *labLog) (out []evidence.Observation) {
+func kernelOf(c *Connection, log *labLog, shift time.Duration) (out []evidence.Observation) {
 	for _, event := range log.Kernel {
 		var at float64
 		var kind, text string
@@ -248,7 +265,7 @@ func kernelOf(c *Connection, log *labLog) (out []evidence.Observation) {
 		default:
 			continue
 		}
-		out = append(out, evidence.Observation{At: seconds(at), Leg: evidence.Upstream, What: k})
+		out = append(out, evidence.Observation{At: seconds(at) + shift, Leg: evidence.Upstream, What: k})
 	}
 	return out
 }
@@ -304,4 +321,55 @@ func cutOne(connections []*Connection) *Connection {
 		}
 	}
 	return connections[len(connections)-1]
+}
+
+// evidenceOf gives each judged capture's evidence, from packets alone and with the log.
+func evidenceOf(t *testing.T, row labRow) (alone, all evidence.Evidence) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(labCaptures, row.capture+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log labLog
+	if err := json.Unmarshal(data, &log); err != nil {
+		t.Fatal(err)
+	}
+	c := cutOne(connectionsOf(t, filepath.Join(labCaptures, row.capture+".pcap")))
+	return c.Evidence(), withLog(t, c, &log)
+}
+
+// TestLabHumbly takes away whole sources, and single observations: a verdict may get vaguer, not wrong and sure.
+func TestLabHumbly(t *testing.T) {
+	for _, row := range readTruth(t) {
+		if row.outcome == "-" || row.outcome == "none" {
+			continue
+		}
+		alone, all := evidenceOf(t, row)
+		check := func(ev *evidence.Evidence, without string) {
+			v := diagnose.Diagnose(ev)
+			if v.Confidence == cause.Conclusive && !slices.Contains(row.accepted, v.Cause) && !slices.Contains(row.accepted, finer[v.Cause]) {
+				t.Errorf("%s without %s: got conclusively %s (%s), want one of %q", row.capture, without, v.Cause, v.Sentence, row.accepted)
+			}
+		}
+		for _, whole := range []*evidence.Evidence{&alone, &all} {
+			for i := range whole.Observations {
+				part := *whole
+				part.Observations = slices.Delete(slices.Clone(whole.Observations), i, i+1)
+				check(&part, fmt.Sprintf("%+v", whole.Observations[i]))
+			}
+		}
+		for without := range 1 << 3 {
+			part := all
+			part.Observations = slices.DeleteFunc(slices.Clone(all.Observations), func(o evidence.Observation) bool {
+				i := slices.Index([]evidence.Source{evidence.Sockets, evidence.Packets, evidence.Witness}, evidence.SourceOf(o.What))
+				return i >= 0 && without>>i&1 != 0
+			})
+			for i, covered := range []*string{&part.Coverage.Sockets, &part.Coverage.Packets, &part.Coverage.Witness} {
+				if without>>i&1 != 0 {
+					*covered = "taken away"
+				}
+			}
+			check(&part, fmt.Sprintf("the sources %03b", without))
+		}
+	}
 }
