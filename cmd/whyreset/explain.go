@@ -48,8 +48,8 @@ each connection, the same as "whyreset run" writes, with whyreset.capture about 
 packet with the reset; Wireshark shows it and finds it by frame.comment. The input is read once more for it; standard
 input goes through a temporary file.
 
-Memory follows the number of connections that live at the same time in a capture, about 4 kB for each, not its size;
---write-pcapng takes about 0.6 kB more for each connection that it writes.
+Memory follows the number of connections that live at the same time in a capture, about 6 kB for each, not its size;
+--write-pcapng takes about 1.5 kB more for each connection that it writes.
 
 ` + exitCodes + `
 Here 1 means that a file could not be read, or not to its end (all up to there is explained, and the place is told),
