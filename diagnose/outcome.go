@@ -43,6 +43,10 @@ func actionOf(c *cause.Case, id string) Action {
 		if w.Saw == evidence.FIN {
 			return Closed
 		}
+	case evidence.Packet:
+		if w.Flags&(evidence.FINFlag|evidence.RST) == evidence.FINFlag {
+			return Closed
+		}
 	case evidence.Action:
 		if w == evidence.IdleTimeout && c.InOrder {
 			return Closed // else bytes were held for a side that did not read, and the end was a reset

@@ -74,7 +74,11 @@ func (t *explainConsole) finish() error {
 		t.out.Write(k.text)
 	}
 	if left := t.summary.all - len(t.kept); t.limit > 0 && left > 0 {
-		fmt.Fprintf(t.out, "%d more are not told: --limit 0 tells each one, --format json too; --cause, --host, --port and --side choose\n", left)
+		are := "are"
+		if left == 1 {
+			are = "is"
+		}
+		fmt.Fprintf(t.out, "%d more %s not told: --limit 0 tells each one, --format json too; --cause, --host, --port and --side choose\n", left, are)
 	}
 	return t.out.Flush()
 }
