@@ -9,7 +9,9 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -58,39 +60,64 @@ func (w *writtenRecords) Connection(c *record.Connection) {
 func (w *writtenRecords) Started(*record.Connection) {}
 func (w *writtenRecords) Notice(record.Notice)       {}
 
+// stand is where a proxy can stand.
+type stand struct {
+	name      string
+	placement rules.Placement
+	host      func(*lab.Net) *lab.Host
+	own       [2]netip.Addr // of that host towards the server, IPv4 and IPv6
+	near      bool          // to the server: it is on the same host
+}
+
+// A gateway for the router: so there is a box between it and the server that can reject.
+var (
+	onRouter = stand{"router", rules.Router, func(n *lab.Net) *lab.Host { return n.Gateway },
+		[2]netip.Addr{netip.MustParseAddr("10.77.3.1"), netip.MustParseAddr("fd77:3::1")}, false}
+	onServer    = stand{"server", rules.Server, func(n *lab.Net) *lab.Host { return n.Server }, serverAddrs, true}
+	onClient    = stand{"client", rules.Client, func(n *lab.Net) *lab.Host { return n.Client }, clientAddrs, false}
+	inServerPod = stand{"pod of a server", rules.Pod, func(n *lab.Net) *lab.Host { return n.Server }, serverAddrs, true}
+	inClientPod = stand{"pod of a client", rules.Pod, func(n *lab.Net) *lab.Host { return n.Client }, clientAddrs, false}
+
+	stands = []stand{onRouter, onServer, onClient, inServerPod, inClientPod}
+
+	serverAddrs = [2]netip.Addr{netip.MustParseAddr("10.77.2.2"), netip.MustParseAddr("fd77:2::2")}
+	clientAddrs = [2]netip.Addr{netip.MustParseAddr("10.77.1.2"), netip.MustParseAddr("fd77:1::2")}
+)
+
 // placed is a lab where the client's connections to the server's ports 80 to 89 go through the proxy on one of the hosts.
 type placed struct {
 	*lab.Net
 	t       *testing.T
-	place   rules.Placement
+	stand   stand
 	mode    rules.Mode
 	source  rules.Source
+	user    *uint32   // by whom the rules know the proxy; nil: by its mark
 	stop    io.Closer // closed, it ends the proxy
 	records *bufio.Reader
 }
 
 // host is where the proxy stands.
-func (r *placed) host() *lab.Host {
-	return map[rules.Placement]*lab.Host{rules.Router: r.Router, rules.Server: r.Server, rules.Client: r.Client}[r.place]
-}
-
-// own says whether an address is the one from which the proxy's host reaches the server.
-func (r *placed) own(a netip.Addr) bool {
-	if r.place == rules.Router {
-		return a == netip.MustParseAddr("10.77.2.1") || a == netip.MustParseAddr("fd77:2::1")
-	}
-	return a == r.host().Addr4() || a == r.host().Addr6()
-}
+func (r *placed) host() *lab.Host { return r.stand.host(r.Net) }
 
 // startPlaced starts the proxy. Nothing leads to it before apply.
-func startPlaced(t *testing.T, place rules.Placement, mode rules.Mode, source rules.Source, l config.Listener) *placed {
+func startPlaced(t *testing.T, at stand, mode rules.Mode, source rules.Source, l config.Listener) *placed {
+	t.Helper()
+	return startPlacedAs(t, at, mode, source, l, func(*exec.Cmd) {})
+}
+
+// startPlacedAs is startPlaced with a say in how the process is started.
+func startPlacedAs(t *testing.T, at stand, mode rules.Mode, source rules.Source, l config.Listener, as func(*exec.Cmd)) *placed {
 	t.Helper()
 	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
 		t.Fatal(err)
 	} else if skip != "" {
 		t.Skip(skip)
 	}
-	n, err := lab.New(lab.Options{})
+	var o lab.Options
+	if at.placement == rules.Router {
+		o.Gateway = lab.BesideClient
+	}
+	n, err := lab.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +127,15 @@ func startPlaced(t *testing.T, place rules.Placement, mode rules.Mode, source ru
 		}
 	})
 	l.Name, l.Mode, l.Source, l.Address = "all", config.Mode(mode), config.SourceAddr(source), ":15001"
+	if at.near {
+		l.OwnAddresses = config.GuardAllow
+	}
 	text, err := json.Marshal(l)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := program("transparent " + string(text))
+	as(cmd)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -114,7 +145,7 @@ func startPlaced(t *testing.T, place rules.Placement, mode rules.Mode, source ru
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &placed{Net: n, t: t, place: place, mode: mode, source: source, stop: in, records: bufio.NewReader(out)}
+	r := &placed{Net: n, t: t, stand: at, mode: mode, source: source, stop: in, records: bufio.NewReader(out)}
 	if err := r.host().Start(cmd); err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +166,12 @@ func startPlaced(t *testing.T, place rules.Placement, mode rules.Mode, source ru
 // apply puts the rules in place that lead to the proxy.
 func (r *placed) apply() {
 	r.t.Helper()
-	plan, err := rules.New(rules.Settings{Placement: r.place, Mark: rules.DefaultMark, Captures: []rules.Capture{
-		{Name: "all", Mode: r.mode, Source: r.source, Port: 15001, Ports: []rules.PortRange{{First: 80, Last: 89}}}}})
+	settings := rules.Settings{Placement: r.stand.placement, Mark: rules.DefaultMark, User: r.user, Captures: []rules.Capture{
+		{Name: "all", Mode: r.mode, Source: r.source, Port: 15001, Ports: []rules.PortRange{{First: 80, Last: 89}}}}}
+	if r.user != nil {
+		settings.Mark = 0
+	}
+	plan, err := rules.New(settings)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -210,7 +245,7 @@ func (r *placed) wantEnds(c *record.Connection, to, client, seen netip.AddrPort)
 		r.t.Errorf("the server saw %v, want the client's own %v", seen, client)
 	case r.source == rules.SourceClientIP && seen.Addr() != client.Addr():
 		r.t.Errorf("the server saw %v, want the client's address %v", seen, client.Addr())
-	case r.source == rules.SourceOwn && !r.own(seen.Addr()):
+	case r.source == rules.SourceOwn && !slices.Contains(r.stand.own[:], seen.Addr()):
 		r.t.Errorf("the server saw %v, want the proxy's host, %v", seen, r.host())
 	}
 }

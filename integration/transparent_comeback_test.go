@@ -1,0 +1,218 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"whyreset/config"
+	"whyreset/diagnose"
+	"whyreset/diagnose/evidence"
+	"whyreset/diagnose/record"
+	"whyreset/integration/lab"
+	"whyreset/proxy/rules"
+)
+
+// A client that comes back from its port, while the server has not yet taken what it sent before, is served: from the same
+// port, its old connection ended, or from another one, and both go on. Or it is refused, and the old one goes on.
+func TestTransparentClientComesBack(t *testing.T) {
+	t.Parallel()
+	for _, on := range []config.OnConflict{config.ConflictAbortOld, config.ConflictOtherPort, config.ConflictRefuse} {
+		t.Run(string(on), func(t *testing.T) {
+			t.Parallel()
+			r := startPlaced(t, onRouter, rules.TProxy, rules.SourceClient, config.Listener{OnConflict: on})
+			r.apply()
+			ln, err := r.Server.Listen("tcp", ":80")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			for _, version := range []int{4, 6} {
+				r.comeBack(ln, on, r.client(version, 40000), r.server(version, 80))
+			}
+		})
+	}
+}
+
+func (r *placed) comeBack(ln net.Listener, on config.OnConflict, from, to netip.AddrPort) {
+	r.t.Helper()
+	first := r.dialFrom(from, to)
+	held := r.acceptOn(ln)
+	defer held.Close()
+	first.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+	written, err := io.CopyN(first, endlessZeros{}, 1<<30)
+	if err == nil {
+		r.t.Fatal("the server, which reads nothing, took 1 GiB")
+	}
+	first.SetLinger(0)
+	first.Close()
+
+	second := r.dialFrom(from, to)
+	defer second.Close()
+	if on == config.ConflictRefuse {
+		if n, err := io.Copy(io.Discard, second); n > 0 || !errors.Is(err, syscall.ECONNRESET) {
+			r.t.Errorf("%v: got %d bytes and %v, want a reset", from, n, err)
+		}
+		if c := r.record(); c.Verdict.Cause != "proxy_refused" || !strings.Contains(c.Verdict.Sentence, "still in use here") || c.Destination != to {
+			r.t.Errorf("%v: got %s, want proxy_refused: %s", from, c.Verdict.Cause, c.Verdict.Sentence)
+		}
+	} else {
+		if _, err := io.WriteString(second, "hello"); err != nil {
+			r.t.Fatal(err)
+		}
+		server := r.acceptOn(ln)
+		defer server.Close()
+		text := make([]byte, 5)
+		if _, err := io.ReadFull(server, text); err != nil || string(text) != "hello" {
+			r.t.Fatalf("got %q, %v, want hello", text, err)
+		}
+		got := server.RemoteAddr().(*net.TCPAddr).AddrPort()
+		got = netip.AddrPortFrom(got.Addr().Unmap(), got.Port())
+		if got.Addr() != from.Addr() || (got == from) != (on == config.ConflictAbortOld) {
+			r.t.Errorf("%v came back, and the server saw %v", from, got)
+		}
+		defer func() {
+			second.Close()
+			server.Close()
+			c := r.record()
+			if c.Upstream.Local != got || c.Downstream.Remote != from || c.Destination != to {
+				r.t.Errorf("the record has %v and %v to %v", c.Downstream, c.Upstream, c.Destination)
+			}
+			want := evidence.AbortedOld
+			if on == config.ConflictOtherPort {
+				want = evidence.OtherPort
+			}
+			r.wantAction(c, want)
+		}()
+	}
+	if on == config.ConflictAbortOld { // before anybody has read a byte of it
+		c := r.record()
+		r.wantAction(c, evidence.ClientBack)
+		if c.Verdict.Side != diagnose.SideDownstream {
+			r.t.Errorf("got %s on side %s, want the client's: %s", c.Verdict.Cause, c.Verdict.Side, c.Verdict.Sentence)
+		}
+	}
+	n, err := io.Copy(io.Discard, held)
+	if n == 0 || n > written || !errors.Is(err, syscall.ECONNRESET) {
+		r.t.Errorf("%v: the first server got %d of %d bytes and %v, want a reset behind some", from, n, written, err)
+	}
+	if on != config.ConflictAbortOld {
+		if v := r.record().Verdict; v.Side != diagnose.SideDownstream {
+			r.t.Errorf("%v: got %s on side %s: %s", from, v.Cause, v.Side, v.Sentence)
+		}
+	}
+}
+
+func (r *placed) wantAction(c *record.Connection, want evidence.Action) {
+	r.t.Helper()
+	if !slices.ContainsFunc(c.Evidence.Observations, func(o evidence.Observation) bool { return o.What == want }) {
+		r.t.Errorf("the record of %v has no action %d: %v", c.Downstream.Remote, want, c.Evidence.Observations)
+	}
+}
+
+type endlessZeros struct{}
+
+func (endlessZeros) Read(b []byte) (int, error) { return len(b), nil }
+
+// dialFrom connects from a port of the client's as soon as its own kernel lets it: until the last FIN of the connection
+// before is acknowledged (LAST_ACK), the port is taken.
+func (r *placed) dialFrom(from, to netip.AddrPort) *net.TCPConn {
+	r.t.Helper()
+	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Timeout: patience}
+	dialer.SetMultipathTCP(false)
+	var conn net.Conn
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		err := r.Client.Do(func() (err error) {
+			conn, err = dialer.Dial("tcp", to.String())
+			return err
+		})
+		if err == nil {
+			break
+		}
+		if taken := errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL); !taken || time.Now().After(deadline) {
+			r.t.Fatal(err)
+		}
+	}
+	conn.SetDeadline(time.Now().Add(patience))
+	return conn.(*net.TCPConn)
+}
+
+func (r *placed) acceptOn(ln net.Listener) net.Conn {
+	r.t.Helper()
+	ln.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+	conn, err := ln.Accept()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(patience))
+	return conn
+}
+
+// A client that uses one port again and again, as soon as it may, is refused nothing that works without the proxy, and does
+// not have to ask twice.
+func TestTransparentPortUsedAgain(t *testing.T) {
+	t.Parallel()
+	r := startPlaced(t, onRouter, rules.TProxy, rules.SourceClient, config.Listener{})
+	r.apply()
+	const connections, size = 1000, 1000
+	r.serve(80, lab.Write(size)) // it closes first, so the client may use its port at once
+	records := make(chan error, 1)
+	go func() {
+		for range connections {
+			line, err := r.records.ReadBytes('\n')
+			if err != nil {
+				records <- err
+				return
+			}
+			if c, err := record.Parse(line); err != nil || c.Verdict.Cause != "clean_close" {
+				records <- fmt.Errorf("%v: %s", err, line)
+				return
+			}
+		}
+		records <- nil
+	}()
+	for i := range connections {
+		from, to := netip.AddrPortFrom(r.Client.Addr4(), 40000), r.server(4, 80)
+		if i%2 == 1 {
+			from, to = netip.AddrPortFrom(r.Client.Addr6(), 40000), r.server(6, 80)
+		}
+		out := lab.Run(context.Background(), r.dialFrom(from, to), lab.Script{Expects: 1, Steps: steps(lab.ReadAll())})
+		if out.Read != size || out.Damage != nil || out.End != lab.EndEOF {
+			t.Fatalf("connection %d: %v, want %d bytes and a FIN", i, out, size)
+		}
+	}
+	if err := <-records; err != nil {
+		t.Error(err)
+	}
+	// A SYN that meets what is left of the last connection, in place of the listener, is challenged and sent again.
+	if again := r.sentAgain(); again > connections/20 {
+		t.Errorf("%d of %d connections needed a second SYN", again, connections)
+	}
+}
+
+// sentAgain is how many SYNs the client's host has sent again.
+func (r *placed) sentAgain() (n int) {
+	r.t.Helper()
+	text, err := r.Client.Run(exec.Command("cat", "/proc/net/netstat"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	lines := strings.Split(text, "\n") // of each kind one with the names and one with the numbers
+	at := slices.Index(strings.Fields(lines[0]), "TCPSynRetrans")
+	if at < 0 {
+		r.t.Fatalf("no TCPSynRetrans in %s", lines[0])
+	}
+	if _, err := fmt.Sscan(strings.Fields(lines[1])[at], &n); err != nil {
+		r.t.Fatal(err)
+	}
+	return n
+}
