@@ -114,7 +114,7 @@ func (r *placed) comeBack(ln net.Listener, on config.OnConflict, from, to netip.
 
 func (r *placed) wantAction(c *record.Connection, want evidence.Action) {
 	r.t.Helper()
-	if !slices.ContainsFunc(c.Evidence.Observations, func(o evidence.Observation) bool { return o.What == want }) {
+	if !did(c, want) {
 		r.t.Errorf("the record of %v has no action %d: %v", c.Downstream.Remote, want, c.Evidence.Observations)
 	}
 }
@@ -127,7 +127,11 @@ func (endlessZeros) Read(b []byte) (int, error) { return len(b), nil }
 // before is acknowledged (LAST_ACK), the port is taken.
 func (r *placed) dialFrom(from, to netip.AddrPort) *net.TCPConn {
 	r.t.Helper()
-	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Timeout: patience}
+	// One port for several servers needs SO_REUSEADDR.
+	reuse := func(_, _ string, raw syscall.RawConn) (err error) {
+		return errors.Join(raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) }), err)
+	}
+	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Timeout: patience, Control: reuse}
 	dialer.SetMultipathTCP(false)
 	var conn net.Conn
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -138,12 +142,17 @@ func (r *placed) dialFrom(from, to netip.AddrPort) *net.TCPConn {
 		if err == nil {
 			break
 		}
-		if taken := errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL); !taken || time.Now().After(deadline) {
+		if !isTaken(err) || time.Now().After(deadline) {
 			r.t.Fatal(err)
 		}
 	}
 	conn.SetDeadline(time.Now().Add(patience))
 	return conn.(*net.TCPConn)
+}
+
+// isTaken says that the client's own kernel has the port, or all of them, in use.
+func isTaken(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 func (r *placed) acceptOn(ln net.Listener) net.Conn {

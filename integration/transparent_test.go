@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"whyreset/config"
 	"whyreset/diagnose"
@@ -17,8 +18,15 @@ import (
 	"whyreset/proxy/rules"
 )
 
+var connectionsFlag = flag.Int("connections", 1000, "how many connections TestTransparent carries by each way and IP version; a tenth under the race detector")
+
 // connections is how many are carried by each way and IP version.
-var connections = flag.Int("connections", 200, "how many connections TestTransparent carries by each way and IP version")
+func connections() int {
+	if underRaceDetector() {
+		return *connectionsFlag / 10
+	}
+	return *connectionsFlag
+}
 
 func TestTransparent(t *testing.T) {
 	t.Parallel()
@@ -54,7 +62,7 @@ func tryPlaced(t *testing.T, at stand, mode rules.Mode, source rules.Source) {
 		t.Fatal(err)
 	}
 	for i, version := range []int{4, 6} {
-		r.manyWhole(whole, r.server(version, 80), *connections, size)
+		r.manyWhole(whole, r.server(version, 80), connections(), size)
 		r.oneReset(resets, r.server(version, 81), diagnose.SideUpstream, lab.Write(100), lab.ReadAll())
 		r.oneReset(isReset, r.server(version, 82), diagnose.SideDownstream, lab.Write(100), lab.Read(100), lab.Reset())
 		r.nobodyThere(r.server(version, 83), "port_closed", netip.Addr{})
@@ -78,6 +86,7 @@ func (r *placed) manyWhole(peer *lab.Peer, to netip.AddrPort, n int, size int64)
 	defer cancel()
 	clients := make([]lab.Outcome, n)
 	next := make(chan int)
+	began := time.Now()
 	var all sync.WaitGroup
 	for range atATime {
 		all.Go(func() {
@@ -97,6 +106,7 @@ func (r *placed) manyWhole(peer *lab.Peer, to netip.AddrPort, n int, size int64)
 	if r.t.Failed() {
 		r.t.FailNow() // who could not connect is waited for in vain
 	}
+	r.t.Logf("to %v: %d connections, %d bytes each way, whole, in %v", to.Addr(), n, size, time.Since(began).Round(time.Millisecond))
 	// A port may be used twice.
 	came, seen := map[netip.AddrPort]int{}, map[netip.AddrPort]int{}
 	for _, out := range clients {
