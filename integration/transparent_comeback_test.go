@@ -1,14 +1,10 @@
 package integration
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +14,6 @@ import (
 	"whyreset/diagnose"
 	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/record"
-	"whyreset/integration/lab"
 	"whyreset/proxy/rules"
 )
 
@@ -127,27 +122,44 @@ func (endlessZeros) Read(b []byte) (int, error) { return len(b), nil }
 // before is acknowledged (LAST_ACK), the port is taken.
 func (r *placed) dialFrom(from, to netip.AddrPort) *net.TCPConn {
 	r.t.Helper()
-	// One port for several servers needs SO_REUSEADDR.
-	reuse := func(_, _ string, raw syscall.RawConn) (err error) {
-		return errors.Join(raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) }), err)
+	conn, err := r.tryFrom(from, to)
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Timeout: patience, Control: reuse}
-	dialer.SetMultipathTCP(false)
-	var conn net.Conn
+	return conn
+}
+
+func (r *placed) tryFrom(from, to netip.AddrPort) (*net.TCPConn, error) {
+	dialer := dialerFrom(from)
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		var conn net.Conn
 		err := r.Client.Do(func() (err error) {
 			conn, err = dialer.Dial("tcp", to.String())
 			return err
 		})
 		if err == nil {
-			break
+			conn.SetDeadline(time.Now().Add(patience))
+			return conn.(*net.TCPConn), nil
 		}
 		if !isTaken(err) || time.Now().After(deadline) {
-			r.t.Fatal(err)
+			return nil, err
 		}
 	}
-	conn.SetDeadline(time.Now().Add(patience))
-	return conn.(*net.TCPConn)
+}
+
+// dialerFrom connects from a port, also one that is in use towards other servers, or was a moment ago (SO_REUSEADDR).
+func dialerFrom(from netip.AddrPort) *net.Dialer {
+	reuse := func(_, _ string, raw syscall.RawConn) error {
+		var failed error
+		err := raw.Control(func(fd uintptr) { failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
+		return errors.Join(err, failed)
+	}
+	dialer := &net.Dialer{Timeout: patience, Control: reuse}
+	if from.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(from)
+	}
+	dialer.SetMultipathTCP(false)
+	return dialer
 }
 
 // isTaken says that the client's own kernel has the port, or all of them, in use.
@@ -164,64 +176,4 @@ func (r *placed) acceptOn(ln net.Listener) net.Conn {
 	}
 	conn.SetDeadline(time.Now().Add(patience))
 	return conn
-}
-
-// A client that uses one port again and again, as soon as it may, is refused nothing that works without the proxy, and does
-// not have to ask twice.
-func TestTransparentPortUsedAgain(t *testing.T) {
-	t.Parallel()
-	r := startPlaced(t, onRouter, rules.TProxy, rules.SourceClient, config.Listener{})
-	r.apply()
-	const connections, size = 1000, 1000
-	r.serve(80, lab.Write(size)) // it closes first, so the client may use its port at once
-	records := make(chan error, 1)
-	go func() {
-		for range connections {
-			line, err := r.records.ReadBytes('\n')
-			if err != nil {
-				records <- err
-				return
-			}
-			if c, err := record.Parse(line); err != nil || c.Verdict.Cause != "clean_close" {
-				records <- fmt.Errorf("%v: %s", err, line)
-				return
-			}
-		}
-		records <- nil
-	}()
-	for i := range connections {
-		from, to := netip.AddrPortFrom(r.Client.Addr4(), 40000), r.server(4, 80)
-		if i%2 == 1 {
-			from, to = netip.AddrPortFrom(r.Client.Addr6(), 40000), r.server(6, 80)
-		}
-		out := lab.Run(context.Background(), r.dialFrom(from, to), lab.Script{Expects: 1, Steps: steps(lab.ReadAll())})
-		if out.Read != size || out.Damage != nil || out.End != lab.EndEOF {
-			t.Fatalf("connection %d: %v, want %d bytes and a FIN", i, out, size)
-		}
-	}
-	if err := <-records; err != nil {
-		t.Error(err)
-	}
-	// A SYN that meets what is left of the last connection, in place of the listener, is challenged and sent again.
-	if again := r.sentAgain(); again > connections/20 {
-		t.Errorf("%d of %d connections needed a second SYN", again, connections)
-	}
-}
-
-// sentAgain is how many SYNs the client's host has sent again.
-func (r *placed) sentAgain() (n int) {
-	r.t.Helper()
-	text, err := r.Client.Run(exec.Command("cat", "/proc/net/netstat"))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	lines := strings.Split(text, "\n") // of each kind one with the names and one with the numbers
-	at := slices.Index(strings.Fields(lines[0]), "TCPSynRetrans")
-	if at < 0 {
-		r.t.Fatalf("no TCPSynRetrans in %s", lines[0])
-	}
-	if _, err := fmt.Sscan(strings.Fields(lines[1])[at], &n); err != nil {
-		r.t.Fatal(err)
-	}
-	return n
 }

@@ -102,18 +102,17 @@ func (r *placed) host() *lab.Host { return r.stand.host(r.Net) }
 // startPlaced starts the proxy. Nothing leads to it before apply.
 func startPlaced(t *testing.T, at stand, mode rules.Mode, source rules.Source, l config.Listener) *placed {
 	t.Helper()
-	return startPlacedAs(t, at, mode, source, l, func(*exec.Cmd) {})
+	return startPlacedIn(t, lab.Options{}, at, mode, source, l, nil)
 }
 
-// startPlacedAs is startPlaced with a say in how the process is started.
-func startPlacedAs(t *testing.T, at stand, mode rules.Mode, source rules.Source, l config.Listener, as func(*exec.Cmd)) *placed {
+// startPlacedIn is startPlaced in a certain network, with a say in how the process is started.
+func startPlacedIn(t *testing.T, o lab.Options, at stand, mode rules.Mode, source rules.Source, l config.Listener, as func(*exec.Cmd)) *placed {
 	t.Helper()
 	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
 		t.Fatal(err)
 	} else if skip != "" {
 		t.Skip(skip)
 	}
-	var o lab.Options
 	if at.placement == rules.Router {
 		o.Gateway = lab.BesideClient
 	}
@@ -135,7 +134,9 @@ func startPlacedAs(t *testing.T, at stand, mode rules.Mode, source rules.Source,
 		t.Fatal(err)
 	}
 	cmd := program("transparent " + string(text))
-	as(cmd)
+	if as != nil {
+		as(cmd)
+	}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -206,10 +207,15 @@ func (r *placed) server(version int, port uint16) netip.AddrPort {
 }
 
 func (r *placed) client(version int, port uint16) netip.AddrPort {
-	if version == 4 {
-		return netip.AddrPortFrom(r.Client.Addr4(), port)
+	return netip.AddrPortFrom(r.clientAddr(r.server(version, port)), port)
+}
+
+// clientAddr is the client's address of the same IP version.
+func (r *placed) clientAddr(to netip.AddrPort) netip.Addr {
+	if to.Addr().Is4() {
+		return r.Client.Addr4()
 	}
-	return netip.AddrPortFrom(r.Client.Addr6(), port)
+	return r.Client.Addr6()
 }
 
 func (r *placed) serve(port uint16, steps ...lab.Step) *lab.Peer {

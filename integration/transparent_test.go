@@ -46,7 +46,7 @@ func TestTransparent(t *testing.T) {
 func tryPlaced(t *testing.T, at stand, mode rules.Mode, source rules.Source) {
 	r := startPlaced(t, at, mode, source, config.Listener{Deny: "10.77.2.99, fd77:2::99"})
 	r.apply()
-	if at.near && source == rules.SourceClientIP { // as the plan's note says, apart from the ports of clients
+	if source == rules.SourceClientIP && (at.near || mode == rules.Redirect) { // as the plan's note says, apart from the ports of clients
 		if err := r.host().Sysctl("net.ipv4.ip_local_port_range", "10000 19999"); err != nil {
 			t.Fatal(err)
 		}

@@ -23,8 +23,11 @@ func (p *Plan) Notes() (all []string) {
 	if s.Placement == Router && uses(func(c Capture) bool { return c.Source != SourceOwn }) {
 		all = append(all, "answers to the client's address must come back through this host")
 	}
-	if s.Placement != Router && uses(func(c Capture) bool { return c.Source == SourceClientIP && s.incoming(c) }) {
-		// Both connections have the same addresses and ports then, seen from the server's socket.
+	if uses(func(c Capture) bool {
+		return c.Source == SourceClientIP && s.incoming(c) && (s.Placement != Router || c.Mode == Redirect)
+	}) {
+		// Both connections have the same addresses and ports then, seen from the server's socket, or by the connection tracking
+		// of a router, which would redirect the second as it does the first.
 		all = append(all, "a port that the proxy takes at the client's address may be one that the client has in use, and then one of the two "+
 			"connections fails: keep net.ipv4.ip_local_port_range of this host apart from the ports that clients use, or use source own")
 	}
