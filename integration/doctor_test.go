@@ -75,7 +75,7 @@ type onRouter struct {
 func newOnRouter(t *testing.T, config string) *onRouter {
 	t.Helper()
 	r := &onRouter{whyreset: buildCommand(t), config: filepath.Join(t.TempDir(), "whyreset.yaml")}
-	r.placed = &placed{Net: newLab(t), t: t, place: rules.Router, mode: rules.TProxy, source: rules.SourceClient}
+	r.placed = &placed{Net: newLab(t), t: t, stand: atRouter, mode: rules.TProxy, source: rules.SourceClient}
 	r.write(config)
 	return r
 }

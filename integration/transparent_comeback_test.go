@@ -24,7 +24,7 @@ func TestTransparentClientComesBack(t *testing.T) {
 	for _, on := range []config.OnConflict{config.ConflictAbortOld, config.ConflictOtherPort, config.ConflictRefuse} {
 		t.Run(string(on), func(t *testing.T) {
 			t.Parallel()
-			r := startPlaced(t, onRouter, rules.TProxy, rules.SourceClient, config.Listener{OnConflict: on})
+			r := startPlaced(t, atRouter, rules.TProxy, rules.SourceClient, config.Listener{OnConflict: on})
 			r.apply()
 			ln, err := r.Server.Listen("tcp", ":80")
 			if err != nil {

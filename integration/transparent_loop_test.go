@@ -12,7 +12,7 @@ import (
 // A redirect without exemption, made by hand, is a loop. It is refused at once, with one record that says so.
 func TestTransparentLoop(t *testing.T) {
 	t.Parallel()
-	r := startPlaced(t, onClient, rules.Redirect, rules.SourceOwn, config.Listener{})
+	r := startPlaced(t, atClient, rules.Redirect, rules.SourceOwn, config.Listener{})
 	if err := r.Client.NFT("table inet loop { chain o { type nat hook output priority -100; tcp dport 80 redirect to :15001; }; }"); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -69,16 +70,17 @@ type stand struct {
 	near      bool          // to the server: it is on the same host
 }
 
-// A gateway for the router: so there is a box between it and the server that can reject.
+// The proxy is not on the lab's router but on a gateway in front of it, where there is one: so a box lies between it and
+// the server that can reject.
 var (
-	onRouter = stand{"router", rules.Router, func(n *lab.Net) *lab.Host { return n.Gateway },
+	atRouter = stand{"router", rules.Router, func(n *lab.Net) *lab.Host { return cmp.Or(n.Gateway, n.Router) },
 		[2]netip.Addr{netip.MustParseAddr("10.77.3.1"), netip.MustParseAddr("fd77:3::1")}, false}
-	onServer    = stand{"server", rules.Server, func(n *lab.Net) *lab.Host { return n.Server }, serverAddrs, true}
-	onClient    = stand{"client", rules.Client, func(n *lab.Net) *lab.Host { return n.Client }, clientAddrs, false}
+	atServer    = stand{"server", rules.Server, func(n *lab.Net) *lab.Host { return n.Server }, serverAddrs, true}
+	atClient    = stand{"client", rules.Client, func(n *lab.Net) *lab.Host { return n.Client }, clientAddrs, false}
 	inServerPod = stand{"pod of a server", rules.Pod, func(n *lab.Net) *lab.Host { return n.Server }, serverAddrs, true}
 	inClientPod = stand{"pod of a client", rules.Pod, func(n *lab.Net) *lab.Host { return n.Client }, clientAddrs, false}
 
-	stands = []stand{onRouter, onServer, onClient, inServerPod, inClientPod}
+	stands = []stand{atRouter, atServer, atClient, inServerPod, inClientPod}
 
 	serverAddrs = [2]netip.Addr{netip.MustParseAddr("10.77.2.2"), netip.MustParseAddr("fd77:2::2")}
 	clientAddrs = [2]netip.Addr{netip.MustParseAddr("10.77.1.2"), netip.MustParseAddr("fd77:1::2")}
@@ -153,6 +155,7 @@ func startPlacedIn(t *testing.T, o lab.Options, at stand, mode rules.Mode, sourc
 	stuck := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
 	t.Cleanup(func() {
 		in.Close()
+		io.Copy(io.Discard, r.records) // those of a test that failed, for which it waits
 		cmd.Wait()
 		if !stuck.Stop() {
 			t.Errorf("the proxy did not end within %v", 2*patience)

@@ -24,7 +24,7 @@ import (
 // A client may use one port towards several servers at once, also where the proxy keeps the port.
 func TestTransparentOnePortToTwoServers(t *testing.T) {
 	t.Parallel()
-	r := startPlaced(t, onRouter, rules.TProxy, rules.SourceClient, config.Listener{})
+	r := startPlaced(t, atRouter, rules.TProxy, rules.SourceClient, config.Listener{})
 	r.apply()
 	answer := []lab.Step{lab.ReadAll(), lab.Write(100)}
 	peers := map[uint16]*lab.Peer{80: r.serve(80, answer...), 81: r.serve(81, answer...)}
@@ -96,7 +96,7 @@ func TestTransparentPortsUsedFast(t *testing.T) {
 				if underRaceDetector() {
 					n /= 5
 				}
-				r := startPlacedIn(t, lab.Options{Delay: kind.delay}, onRouter, rules.TProxy, rules.SourceClient, config.Listener{}, nil)
+				r := startPlacedIn(t, lab.Options{Delay: kind.delay}, atRouter, rules.TProxy, rules.SourceClient, config.Listener{}, nil)
 				if err := r.Client.Sysctl("net.ipv4.ip_local_port_range", "40000 40099"); err != nil {
 					t.Fatal(err)
 				}

@@ -43,7 +43,7 @@ func needUsers(t *testing.T) {
 func TestTransparentExemptByUser(t *testing.T) {
 	t.Parallel()
 	needUsers(t)
-	for _, at := range []stand{onClient, inClientPod, inServerPod} {
+	for _, at := range []stand{atClient, inClientPod, inServerPod} {
 		for mode, caps := range map[rules.Mode][]uintptr{rules.Redirect: nil, rules.TProxy: {capNetRaw}} {
 			t.Run(at.name+" "+string(mode), func(t *testing.T) {
 				t.Parallel()
@@ -70,7 +70,7 @@ func TestTransparentPortBelow1024(t *testing.T) {
 	}{{config.ConflictAbortOld, "clean_close"}, {config.ConflictRefuse, "proxy_refused"}} {
 		t.Run(string(test.on), func(t *testing.T) {
 			t.Parallel()
-			r := startPlacedIn(t, lab.Options{}, onRouter, rules.TProxy, rules.SourceClient, config.Listener{OnConflict: test.on}, asNobody(capNetRaw))
+			r := startPlacedIn(t, lab.Options{}, atRouter, rules.TProxy, rules.SourceClient, config.Listener{OnConflict: test.on}, asNobody(capNetRaw))
 			r.apply()
 			r.serve(80, lab.Write(100))
 			for _, version := range []int{4, 6} {
@@ -103,7 +103,7 @@ func TestTransparentPathMTU(t *testing.T) {
 	for _, source := range []rules.Source{rules.SourceClient, rules.SourceClientIP, rules.SourceOwn} {
 		t.Run(string(source), func(t *testing.T) {
 			t.Parallel()
-			r := startPlaced(t, onRouter, rules.TProxy, source, config.Listener{})
+			r := startPlaced(t, atRouter, rules.TProxy, source, config.Listener{})
 			r.apply()
 			ip := need(t, "ip")
 			if _, err := r.Router.Run(exec.Command(ip, "link", "set", "toserver", "mtu", "1400")); err != nil {
