@@ -18,12 +18,12 @@ import (
 	"whyreset/proxy/rules"
 )
 
-var connectionsFlag = flag.Int("connections", 1000, "how many connections TestTransparent carries by each way and IP version; a tenth under the race detector")
+var connectionsFlag = flag.Int("connections", 250, "how many connections TestTransparent carries by each way and IP version; a fifth under the race detector")
 
 // connections is how many are carried by each way and IP version.
 func connections() int {
 	if underRaceDetector() {
-		return *connectionsFlag / 10
+		return *connectionsFlag / 5
 	}
 	return *connectionsFlag
 }

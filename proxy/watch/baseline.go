@@ -16,32 +16,41 @@ type shown struct {
 	at  time.Duration
 }
 
-// baselines are the records by address, IPv4 mapped into IPv6.
-type baselines struct{ all map[[16]byte]shown }
+// place is an address, IPv4 mapped into IPv6, and whether it was met on the loopback device: where packet rules turn round what
+// this host sends, it is this host that answers there, with the address of another.
+type place struct {
+	addr     [16]byte
+	loopback bool
+}
+
+func (f *flow) place() place { return place{f.key.far, f.loopback} }
+
+// baselines are the records.
+type baselines struct{ all map[place]shown }
 
 // learn takes from a flow what it has shown; rtt is that of its handshake, or zero.
 func (b *baselines) learn(f *flow, rtt time.Duration) {
 	if f.farTTL == 0 {
 		return
 	}
-	old, known := b.all[f.key.far]
+	old, known := b.all[f.place()]
 	if !known && len(b.all) >= maxBaselines {
 		b.forgetOne()
 	}
 	if old.rtt > 0 && (rtt == 0 || old.rtt < rtt) {
 		rtt = old.rtt
 	}
-	b.all[f.key.far] = shown{ttl: f.farTTL, rtt: rtt, at: f.last}
+	b.all[f.place()] = shown{ttl: f.farTTL, rtt: rtt, at: f.last}
 }
 
 // forgetOne forgets the oldest of a few.
 func (b *baselines) forgetOne() {
 	const few = 8
-	var oldest [16]byte
+	var oldest place
 	n := 0
-	for addr, r := range b.all {
+	for at, r := range b.all {
 		if n == 0 || r.at < b.all[oldest].at {
-			oldest = addr
+			oldest = at
 		}
 		if n++; n == few {
 			break

@@ -25,7 +25,7 @@ type table struct {
 }
 
 func newTable() table {
-	return table{flows: map[key]*flow{}, baselines: baselines{all: map[[16]byte]shown{}}}
+	return table{flows: map[key]*flow{}, baselines: baselines{all: map[place]shown{}}}
 }
 
 // queue holds flows in order of their last packet.
@@ -139,7 +139,7 @@ func (t *table) begin(k key, a *arrival) *flow {
 		f = new(flow)
 	}
 	*f = flow{key: k, first: a.at, last: a.at, loopback: a.loopback, missed: a.Flags&evidence.SYN == 0}
-	f.base = t.baselines.all[k.far]
+	f.base = t.baselines.all[f.place()]
 	if old := t.flows[k]; old != nil {
 		f.prev, old.next = old, f
 		old.leave()
