@@ -51,7 +51,7 @@ func (c *Case) citeKernel() Cite {
 	k := c.kernel
 	text := say("this machine's kernel sent the reset: reason %s", k.Reason)
 	if k.Process != "" {
-		text += say(", in the time of %s (process %d)", k.Process, k.PID)
+		text += say(", by a call of %s (process %d)", k.Process, k.PID)
 	}
 	if k.Foreign {
 		text += ", in another network namespace"
