@@ -64,23 +64,23 @@ func newLab(t *testing.T) *lab.Net {
 	return n
 }
 
-// onRouter is the shipped command with a configuration, on a router.
-type onRouter struct {
+// shipped is the command as it is shipped, with a configuration, on one of the lab's hosts.
+type shipped struct {
 	*placed
 	whyreset, config string
 	log              *bufio.Scanner // of serve's
 }
 
-// newOnRouter writes the configuration; LOG in it is a file that the command may write.
-func newOnRouter(t *testing.T, config string) *onRouter {
+// newShipped writes the configuration, in which DIR is a folder that the command may write to.
+func newShipped(t *testing.T, at stand, config string) *shipped {
 	t.Helper()
-	r := &onRouter{whyreset: buildCommand(t), config: filepath.Join(t.TempDir(), "whyreset.yaml")}
-	r.placed = &placed{Net: newLab(t), t: t, stand: atRouter, mode: rules.TProxy, source: rules.SourceClient}
+	r := &shipped{whyreset: buildCommand(t), config: filepath.Join(t.TempDir(), "whyreset.yaml")}
+	r.placed = &placed{Net: newLab(t), t: t, stand: at, mode: rules.TProxy, source: rules.SourceClient}
 	r.write(config)
 	return r
 }
 
-func (r *onRouter) write(config string) {
+func (r *shipped) write(config string) {
 	r.t.Helper()
 	config = strings.ReplaceAll(config, "DIR", filepath.Dir(r.config))
 	if err := os.WriteFile(r.config, []byte(config), 0o600); err != nil {
@@ -88,8 +88,8 @@ func (r *onRouter) write(config string) {
 	}
 }
 
-// command runs whyreset on a host, and returns its exit code and what it wrote.
-func (r *onRouter) command(host *lab.Host, powerless bool, args ...string) (code int, out string) {
+// command runs whyreset, and returns its exit code and what it wrote.
+func (r *shipped) command(powerless bool, args ...string) (code int, out string) {
 	r.t.Helper()
 	args = append(append([]string{r.whyreset}, args...), "--config", r.config)
 	cmd := exec.Command(args[0], args[1:]...)
@@ -98,7 +98,7 @@ func (r *onRouter) command(host *lab.Host, powerless bool, args ...string) (code
 	}
 	stuck := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 	defer stuck.Stop()
-	out, err := host.Run(cmd)
+	out, err := r.host().Run(cmd)
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		r.t.Fatal(err)
@@ -110,10 +110,10 @@ func (r *onRouter) command(host *lab.Host, powerless bool, args ...string) (code
 }
 
 // examine runs the doctor, which must exit with 1 if it finds a failure and with 0 otherwise.
-func (r *onRouter) examine(host *lab.Host, powerless bool, args ...string) (all []doctor.Finding) {
+func (r *shipped) examine(powerless bool, args ...string) (all []doctor.Finding) {
 	r.t.Helper()
 	began := time.Now()
-	code, out := r.command(host, powerless, append([]string{"doctor", "--format", "json"}, args...)...)
+	code, out := r.command(powerless, append([]string{"doctor", "--format", "json"}, args...)...)
 	for line := range strings.Lines(out) {
 		var f doctor.Finding
 		if !strings.HasPrefix(line, "{") {
@@ -138,7 +138,7 @@ func (r *onRouter) examine(host *lab.Host, powerless bool, args ...string) (all 
 }
 
 // want looks for one finding.
-func (r *onRouter) want(all []doctor.Finding, id string, level doctor.Level, what string) {
+func (r *shipped) want(all []doctor.Finding, id string, level doctor.Level, what string) {
 	r.t.Helper()
 	var got []string
 	for _, f := range all {
@@ -152,7 +152,7 @@ func (r *onRouter) want(all []doctor.Finding, id string, level doctor.Level, wha
 	r.t.Errorf("no %s %s: … %s … in:\n%s", level, id, what, strings.Join(got, "\n"))
 }
 
-func (r *onRouter) fails(all []doctor.Finding) (ids []string) {
+func (r *shipped) fails(all []doctor.Finding) (ids []string) {
 	for _, f := range all {
 		if f.Level == doctor.Fail {
 			ids = append(ids, f.ID)
@@ -171,9 +171,9 @@ log: {output: DIR/whyreset.json, format: json}
 // What breaks a configuration on a host is found there, and nothing else is.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	r := newOnRouter(t, routerConfig)
+	r := newShipped(t, atRouter, routerConfig)
 
-	all := r.examine(r.Router, true)
+	all := r.examine(true)
 	r.want(all, "need", doctor.Fail, "lacks CAP_NET_RAW or CAP_NET_ADMIN for IP_TRANSPARENT")
 	r.want(all, "need", doctor.Note, "lacks CAP_NET_BIND_SERVICE")
 	r.want(all, "ip_transparent", doctor.Note, "may not be set")
@@ -182,7 +182,7 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("without a capability %q fail, want one need", ids)
 	}
 
-	all = r.examine(r.Router, false)
+	all = r.examine(false)
 	r.want(all, "need", doctor.OK, "CAP_NET_RAW")
 	r.want(all, "ip_transparent", doctor.OK, "may be set")
 	r.want(all, "nftables", doctor.OK, "may be put")
@@ -191,38 +191,39 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("without rules %q fail, want nothing", ids)
 	}
 
-	if code, out := r.command(r.Router, false, "rules", "apply"); code != 0 {
+	if code, out := r.command(false, "rules", "apply"); code != 0 {
 		t.Fatalf("rules apply: exit code %d: %s", code, out)
 	}
-	all = r.examine(r.Router, false)
+	all = r.examine(false)
 	r.want(all, "rules", doctor.OK, "in place")
 	r.want(all, "rules_sysctl", doctor.OK, "net.ipv4.ip_forward = 1")
 	if ids := r.fails(all); len(ids) != 0 {
 		t.Errorf("with all in place %q fail, want nothing", ids)
 	}
-	r.want(r.examine(r.Router, false, "--rules.mark", "0x77"), "rules", doctor.Warn, "others than the configuration asks for")
+	r.want(r.examine(false, "--rules.mark", "0x77"), "rules", doctor.Warn, "others than the configuration asks for")
 
 	if err := r.Router.NFT("delete table inet whyreset"); err != nil {
 		t.Fatal(err)
 	}
-	r.want(r.examine(r.Router, false), "rules", doctor.Warn, "in place only in part; not as they were put: table inet whyreset")
-	if code, out := r.command(r.Router, false, "rules", "remove"); code != 0 {
+	r.want(r.examine(false), "rules", doctor.Warn, "in place only in part; not as they were put: table inet whyreset")
+	if code, out := r.command(false, "rules", "remove"); code != 0 {
 		t.Errorf("rules remove: exit code %d: %s", code, out)
 	}
 
 	if err := r.Router.Sysctl("net.ipv4.tcp_syncookies", "2"); err != nil {
 		t.Fatal(err)
 	}
-	r.want(r.examine(r.Router, false), "syncookies", doctor.Fail, "tcp_syncookies=2")
+	r.want(r.examine(false), "syncookies", doctor.Fail, "tcp_syncookies=2")
 
 	// Mode redirect on the service's own host takes no right at all, not even one to find that out.
+	r.stand = atServer
 	r.write(`
 listeners:
   - {name: web, mode: redirect, address: ":15001", ports: "80"}
   - {name: other, address: "10.77.2.2:1", upstream: "10.77.1.1:1"}
 rules: {placement: server, state_dir: DIR}
 `)
-	all = r.examine(r.Server, true, "--connect")
+	all = r.examine(true, "--connect")
 	r.want(all, "address", doctor.OK, "can listen on :15001")
 	r.want(all, "address", doctor.Fail, "cannot listen on 10.77.2.2:1: permission denied")
 	r.want(all, "upstream_connect", doctor.Fail, "10.77.1.1:1 cannot be reached: connection refused")

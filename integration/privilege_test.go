@@ -19,7 +19,7 @@ import (
 )
 
 // start starts the proxy with its records on standard output.
-func (r *onRouter) start() *exec.Cmd {
+func (r *shipped) start() *exec.Cmd {
 	r.t.Helper()
 	cmd := exec.Command(r.whyreset, "run", "--config", r.config, "--log.output", "stdout")
 	cmd.Stderr = os.Stderr
@@ -27,7 +27,7 @@ func (r *onRouter) start() *exec.Cmd {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.Router.Start(cmd); err != nil {
+	if err := r.host().Start(cmd); err != nil {
 		r.t.Fatal(err)
 	}
 	r.log = bufio.NewScanner(out)
@@ -43,19 +43,23 @@ func (r *onRouter) start() *exec.Cmd {
 	return cmd
 }
 
-// next waits for a record of that action.
-func (r *onRouter) next(action string) {
+// next waits for a record of that action, and returns the name of its listener.
+func (r *shipped) next(action string) (listener string) {
 	r.t.Helper()
 	for r.log.Scan() {
-		var line struct{ Event struct{ Action string } }
+		var line struct {
+			Event    struct{ Action string }
+			Whyreset struct{ Listener string }
+		}
 		if err := json.Unmarshal(r.log.Bytes(), &line); err != nil {
 			r.t.Fatalf("%v in %s", err, r.log.Text())
 		}
 		if line.Event.Action == action {
-			return
+			return line.Whyreset.Listener
 		}
 	}
 	r.t.Fatalf("no record %s came", action)
+	return ""
 }
 
 // rights are the capabilities and no_new_privs of each thread, in short.
@@ -80,10 +84,10 @@ func rights(t *testing.T, pid int) (all map[string]int) {
 // before and after a reload.
 func TestPrivilegesLeft(t *testing.T) {
 	t.Parallel()
-	r := newOnRouter(t, routerConfig)
+	r := newShipped(t, atRouter, routerConfig)
 	cmd := r.start()
 	r.apply()
-	r.want(r.examine(r.Router, false), "address", doctor.Note, fmt.Sprintf("a whyreset listens on :15001 already (process %d)", cmd.Process.Pid))
+	r.want(r.examine(false), "address", doctor.Note, fmt.Sprintf("a whyreset listens on :15001 already (process %d)", cmd.Process.Pid))
 
 	const want = "CapInh= CapPrm=2400 CapEff=2400 CapBnd= CapAmb= NoNewPrivs=1" // CAP_NET_RAW and CAP_NET_BIND_SERVICE
 	peer := r.serve(80, lab.Read(100), lab.Write(100), lab.ReadAll())
@@ -115,5 +119,38 @@ func TestPrivilegesLeft(t *testing.T) {
 		r.write(routerConfig + "timeouts: {connect: 7s}\n")
 		cmd.Process.Signal(syscall.SIGHUP)
 		r.next("reloaded")
+	}
+}
+
+// Where the rules take what the proxy's own host sends, a listener of mode forward must not be taken for a client: what it
+// dials goes to its upstream, and not by another listener.
+func TestForwardBesideRules(t *testing.T) {
+	t.Parallel()
+	r := newShipped(t, atClient, `
+listeners:
+  - {name: taken, mode: redirect, address: ":15001", ports: "80-89"}
+  - {name: fixed, address: "127.0.0.1:15002", upstream: "10.77.2.2:80"}
+rules: {placement: client, state_dir: DIR}
+log: {format: json}
+`)
+	r.start()
+	if code, out := r.command(false, "rules", "apply"); code != 0 {
+		t.Fatalf("rules apply: exit code %d: %s", code, out)
+	}
+	r.serve(80, lab.Read(100), lab.Write(100), lab.ReadAll())
+	for _, way := range []struct {
+		listener string
+		to       netip.AddrPort
+	}{{"taken", r.server(4, 80)}, {"fixed", netip.MustParseAddrPort("127.0.0.1:15002")}} {
+		out, err := r.run(t.Context(), way.to, lab.Write(100), lab.Read(100))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.Read != 100 || out.Damage != nil {
+			t.Errorf("by %s: %v, want 100 bytes back", way.listener, out)
+		}
+		if got := r.next("connection_closed"); got != way.listener {
+			t.Errorf("the connection to %v was carried by %s first, want %s", way.to, got, way.listener)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"whyreset/config"
 	"whyreset/proxy/intercept"
+	"whyreset/proxy/kernel"
 	"whyreset/proxy/relay"
 )
 
@@ -17,7 +18,7 @@ import (
 type listener struct {
 	config.Listener
 	target  *relay.Target
-	way     intercept.Way // zero in mode forward
+	way     intercept.Way // in mode forward no more than a mark
 	host    string        // to be looked up; empty for a literal address
 	port    uint16
 	address netip.AddrPort
@@ -37,6 +38,8 @@ func (s *Server) listen(l config.Listener) error {
 		}
 	} else if err := mine.aim(); err != nil {
 		return fmt.Errorf("listener %s: upstream %s: %w", l.Name, l.Upstream, err)
+	} else if marked(l, s.config.Rules) && kernel.MayMark(s.config.Rules.Mark) == 0 {
+		mine.way.Mark = s.config.Rules.Mark
 	}
 	mine.address, err = s.relay.Listen(relay.Listener{Name: l.Name, Address: at, Target: mine.target, Way: mine.way})
 	if errors.Is(err, syscall.EAFNOSUPPORT) && at.Addr() == netip.IPv6Unspecified() { // a host without IPv6

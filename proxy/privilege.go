@@ -20,8 +20,8 @@ type Need struct {
 	Optional bool                // the listener works without, but for what Without says
 }
 
-// Needs are the rights that a configuration takes while it is in force. Mode forward takes none; that the addresses of
-// listeners can be bound is a matter of the start alone.
+// Needs are the rights that a configuration takes while it is in force. Mode forward takes none, but for the mark where the
+// configured rules take what this host sends; that the addresses of listeners can be bound is a matter of the start alone.
 func Needs(cfg *config.Config) (all []Need) {
 	for _, l := range cfg.Listeners {
 		all = append(all, needs(l, cfg.Rules)...)
@@ -42,7 +42,7 @@ func needs(l config.Listener, r config.Rules) (all []Need) {
 	if marked(l, r) {
 		mark := Need{Listener: l.Name, AnyOf: either, For: fmt.Sprintf("SO_MARK %#x, by which packet rules know the proxy's own connections", r.Mark),
 			Without:  "packet rules that go by the mark would lead the proxy's own connections back to it, which refuses them as a loop",
-			Optional: r.Placement == config.PlacementNone}
+			Optional: r.Placement == config.PlacementNone || l.Mode == config.ModeForward}
 		if major, minor := kernel.Release(); major < 5 || major == 5 && minor < 17 { // sk_setsockopt, SO_MARK
 			mark.AnyOf = kernel.NetAdmin
 		}
@@ -59,7 +59,7 @@ func needs(l config.Listener, r config.Rules) (all []Need) {
 // back needs no guiding, it would be a right kept for nothing; of rules made by somebody else nothing is known.
 func marked(l config.Listener, r config.Rules) bool {
 	switch {
-	case l.Mode == config.ModeForward || r.Mark == 0:
+	case r.Mark == 0 || l.Mode == config.ModeForward && r.Placement == config.PlacementNone:
 		return false
 	case l.Mode == config.ModeTProxy || l.Source != config.SourceOwn || r.Placement == config.PlacementNone:
 		return true
