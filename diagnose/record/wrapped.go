@@ -156,13 +156,13 @@ func readJournal(message, entry []byte, wraps int) (*Connection, error) {
 		}
 		return nil, errors.New("journalctl has left out the message, which is longer than 4096 bytes; give it --all")
 	}
-	var bytes []uint8
-	var numbers []uint16 // encoding/json takes a []uint8 for base64
+	var numbers []uint16 // encoding/json takes a []byte for base64
 	if err := json.Unmarshal(message, &numbers); err != nil {
 		return nil, errForeign
 	}
-	for _, n := range numbers {
-		bytes = append(bytes, uint8(n))
+	line := make([]byte, len(numbers))
+	for i, n := range numbers {
+		line[i] = byte(n)
 	}
-	return readLine(bytes, wraps+1)
+	return readLine(line, wraps+1)
 }
