@@ -50,7 +50,7 @@ func needs(l config.Listener, r config.Rules) (all []Need) {
 	}
 	if l.Source == config.SourceClient {
 		all = append(all, Need{Listener: l.Name, AnyOf: kernel.NetBindService, For: "clients whose own port is below 1024",
-			Without: "connections of such clients are refused, those of others are not", Optional: true})
+			Without: "such clients are seen from another port of theirs, and with on_conflict refuse they are refused; others are not concerned", Optional: true})
 	}
 	return all
 }

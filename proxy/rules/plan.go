@@ -114,7 +114,7 @@ func (p *Plan) Exemption() string {
 func (p *Plan) Capabilities() []string {
 	for _, c := range p.settings.Captures {
 		// IP_TRANSPARENT and SO_MARK ask for one of the two; SO_MARK takes CAP_NET_RAW since kernel 5.17.
-		if c.Mode == TProxy || p.spoofs(c) || p.settings.Mark != 0 {
+		if c.Mode == TProxy || p.spoofs(c) || p.settings.Mark != 0 && p.settings.User == nil && p.settings.outgoing(c) {
 			return []string{"CAP_NET_RAW or CAP_NET_ADMIN"}
 		}
 	}

@@ -116,6 +116,8 @@ func TestPlanTellsWhatItTakes(t *testing.T) {
 	}{
 		{"client", func(*rules.Settings) {}, false, 1, "mark 0x57", 0, false},
 		{"client, by user", func(s *rules.Settings) { s.Mark, s.User = 0, &user }, false, 0, "user 1000", 0, false},
+		{"client, by either", func(s *rules.Settings) { s.User = &user }, false, 0, "user 1000", 0, false},
+		{"server, marked", func(s *rules.Settings) { s.Placement = rules.Server }, false, 0, "other than lo", 0, false},
 		{"client tproxy", func(s *rules.Settings) { s.Captures[0].Mode = rules.TProxy }, false, 1, "mark 0x57", 0, true},
 		{"server", func(s *rules.Settings) { s.Placement, s.Mark = rules.Server, 0 }, false, 0, "other than lo", 0, false},
 		{"server tproxy", func(s *rules.Settings) { s.Placement, s.Captures[0].Mode = rules.Server, rules.TProxy }, true, 1, "other than lo", 0, false},
