@@ -121,7 +121,7 @@ func series(path string) string {
 
 // open gives the file from its beginning, counting what is read of it. The reading ends with the context.
 func (f *explainFile) open(ctx context.Context, read *atomic.Int64) (in *replay.Input, close func(), err error) {
-	r := &countedReader{ctx: ctx, read: read, of: f.once}
+	var from io.Reader
 	close = func() {}
 	switch {
 	case f.once == nil:
@@ -129,19 +129,19 @@ func (f *explainFile) open(ctx context.Context, read *atomic.Int64) (in *replay.
 		if err != nil {
 			return nil, nil, notRead(f.name, err)
 		}
-		r.of, close = file, func() { file.Close() }
+		from, close = untilDone{ctx, file}, func() { file.Close() }
 	case f.spool == nil:
-		r.of = readAhead(ctx, f.once)
+		from = readAhead(ctx, f.once)
 	case !f.spooled:
 		f.spooled = true
-		r.of = io.TeeReader(readAhead(ctx, f.once), f.spool)
+		from = io.TeeReader(readAhead(ctx, f.once), f.spool)
 	default:
 		if _, err := f.spool.Seek(0, io.SeekStart); err != nil {
 			return nil, nil, err
 		}
-		r.of = f.spool
+		from = untilDone{ctx, f.spool}
 	}
-	if in, err = replay.Open(r); err != nil {
+	if in, err = replay.Open(counted{from, read}); err != nil {
 		close()
 		return nil, nil, describe(f.name, err)
 	}
@@ -159,32 +159,47 @@ func (f *explainFile) keep() (err error) {
 	return os.Remove(f.spool.Name())
 }
 
-// countedReader counts bytes and stops when its context is done.
-type countedReader struct {
-	ctx  context.Context
-	of   io.Reader
-	read *atomic.Int64
+// counted adds to a number what is read.
+type counted struct {
+	io.Reader
+	bytes *atomic.Int64
 }
 
-func (r *countedReader) Read(b []byte) (int, error) {
+func (r counted) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	r.bytes.Add(int64(n))
+	return n, err
+}
+
+// untilDone is a reader that reads no more when its context is done.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r untilDone) Read(b []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	n, err := r.of.Read(b)
-	r.read.Add(int64(n))
-	return n, err
+	return r.Reader.Read(b)
 }
+
+// lastWords is how long a pipe is still read when the context is done: whoever writes to it was probably interrupted as well, and has
+// its end to write.
+const lastWords = 500 * time.Millisecond
 
 // readAhead reads in a goroutine of its own, so that a reader of a pipe on which nothing comes can be stopped. The goroutine stays in
 // its read until something comes, or the program ends.
 func readAhead(ctx context.Context, in io.Reader) io.Reader {
 	r, w := io.Pipe()
-	go copyUntilDone(w, in)
-	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
+	go copyToPipe(w, in)
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(lastWords, func() { w.CloseWithError(ctx.Err()) })
+	})
 	return r
 }
 
-func copyUntilDone(w *io.PipeWriter, in io.Reader) {
+func copyToPipe(w *io.PipeWriter, in io.Reader) {
 	_, err := io.Copy(w, in)
 	w.CloseWithError(err)
 }

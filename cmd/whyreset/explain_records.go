@@ -37,7 +37,7 @@ func (e *explainer) readRecords(f *explainFile, r *record.Reader) {
 			e.complain(fmt.Errorf("%s: %d more records are damaged", f.name, n.Damaged-damagesTold))
 		}
 		e.readStopped(f, err, plural(int(n.Records), "record"))
-		if n.Records+n.Others+n.Damaged == 0 && e.ctx.Err() == nil {
+		if n.Records+n.Others+n.Damaged == 0 && !e.cut {
 			e.complain(fmt.Errorf("%s is text of %s, none of which is of whyreset; allowed are captures (pcap, pcapng) and records of whyreset", f.name, plural(int(n.Foreign), "line")))
 		}
 		return

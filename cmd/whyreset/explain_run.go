@@ -30,6 +30,7 @@ type explainer struct {
 	teller   teller
 	export   *explainExport // nil: nothing is to be written
 	several  bool           // there is more than one file
+	cut      bool           // it was interrupted before the end
 	failed   bool           // something could not be read; it was told
 }
 
@@ -90,11 +91,14 @@ func (e *explainer) readAll(files []*explainFile) {
 	var current *explainCapture
 	for _, f := range files {
 		if e.ctx.Err() != nil {
+			e.cut = true
 			break
 		}
 		in, closeFile, err := f.open(e.ctx, &e.read)
 		if err != nil {
-			if e.ctx.Err() == nil {
+			if errors.Is(err, context.Canceled) {
+				e.cut = true
+			} else {
 				e.complain(err)
 			}
 			continue
@@ -111,7 +115,7 @@ func (e *explainer) readAll(files []*explainFile) {
 		closeFile()
 	}
 	current.flush()
-	if e.ctx.Err() != nil {
+	if e.cut {
 		e.complain(errors.New("interrupted: what follows was not read"))
 	}
 }
@@ -138,6 +142,7 @@ func (e *explainer) readStopped(f *explainFile, err error, good string) {
 	switch {
 	case err == io.EOF:
 	case errors.Is(err, context.Canceled):
+		e.cut = true
 		fmt.Fprintf(e.stderr, "whyreset: %s was read up to %s\n", f.name, good)
 	default:
 		e.complain(fmt.Errorf("%s: %w; what stands before, %s, is explained", f.name, err, good))
