@@ -154,3 +154,35 @@ log: {format: json}
 		}
 	}
 }
+
+// Mode redirect on the service's own host carries connections with no right left.
+func TestRedirectWithoutPrivileges(t *testing.T) {
+	t.Parallel()
+	r := newShipped(t, atServer, `
+listeners:
+  - {name: web, mode: redirect, address: ":15001", ports: "80-89"}
+rules: {placement: server, state_dir: DIR}
+log: {format: json}
+`)
+	cmd := r.start()
+	if code, out := r.command(false, "rules", "apply"); code != 0 {
+		t.Fatalf("rules apply: exit code %d: %s", code, out)
+	}
+	r.serve(80, lab.Read(100), lab.Write(100), lab.ReadAll())
+	for _, version := range []int{4, 6} {
+		out, err := r.run(t.Context(), r.server(version, 80), lab.Write(100), lab.Read(100))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.Read != 100 || out.Damage != nil {
+			t.Errorf("IPv%d: %v, want 100 bytes back", version, out)
+		}
+		if got := r.next("connection_closed"); got != "web" {
+			t.Errorf("IPv%d: carried by %s, want web", version, got)
+		}
+	}
+	const want = "CapInh= CapPrm= CapEff= CapBnd= CapAmb= NoNewPrivs=1"
+	if got := rights(t, cmd.Process.Pid); len(got) != 1 || got[want] == 0 {
+		t.Errorf("the threads have %v, want %s", got, want)
+	}
+}

@@ -33,6 +33,9 @@ user, capabilities and namespaces that run will have.
     warn  works, and will surprise under the condition named
     fail  breaks what the configuration says: exit code 1
 
+With --format json each finding is an object with id, level, area and what, and where there is something to say listener,
+why and do. An id says what was looked at, whatever came of it; ids are never renamed.
+
 ` + exitCodes,
 		Example: `  whyreset doctor
   whyreset doctor --config whyreset.yaml --connect

@@ -229,6 +229,39 @@ func TestLogIsNotTouched(t *testing.T) {
 	}
 }
 
+// What root reads only by CAP_DAC_OVERRIDE it cannot read again once that is given up.
+func TestReload(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "whyreset.yaml")
+	if err := os.WriteFile(file, nil, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if !ownerMay(file, 0o4) || ownerMay(file, 0o2) {
+		t.Errorf("of a file of mode 0400 the owner may read: %v, write: %v", ownerMay(file, 0o4), ownerMay(file, 0o2))
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("the rest needs root, to whom alone it happens")
+	}
+	look := func() []Finding {
+		e := on(t, nil, forward)
+		e.ConfigFile, e.held = file, kernel.DacOverride
+		e.Config.Log.Output = file
+		e.reload()
+		return e.of("reload")
+	}
+	if got := look(); len(got) != 0 {
+		t.Errorf("of root's own file: %+v, want nothing", got) // the log file's folder is root's, so a new one can be made
+	}
+	if err := os.Chown(file, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(filepath.Dir(file), 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if got := look(); len(got) != 2 || got[0].Level != Warn || !strings.Contains(got[0].What, "read "+file) || !strings.Contains(got[1].What, "write "+file) {
+		t.Errorf("of another user's file: %+v, want warnings about reading and writing it", got)
+	}
+}
+
 // later are causes whose rules come with the source that shows them.
 var later = []string{"injected_reset", "ignored_reset", "peer_socket_destroyed", "peer_out_of_memory"}
 
