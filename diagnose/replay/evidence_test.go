@@ -202,6 +202,9 @@ func TestEvidenceIsBounded(t *testing.T) {
 				before = append(before, ev.Observations[i-2].What.(evidence.Stream), ev.Observations[i-1].What.(evidence.Stream))
 			}
 		}
+		if fault := recordFault(ev); fault != "" {
+			t.Error(fault)
+		}
 		if len(before) != 2 || before[0].Packets+before[1].Packets != uint64(reset-1) || before[0].Resets+before[1].Resets != 0 {
 			t.Errorf("got %+v before the reset, want the account of the %d packets before it", before, reset-1)
 		}
@@ -406,8 +409,10 @@ func TestEvidenceOfPublicCaptures(t *testing.T) {
 	}
 	for _, path := range files {
 		for _, c := range connectionsOf(t, path) {
-			if fault := evidenceFault(c); fault != "" {
-				t.Errorf("%s: %v to %v from frame %d: %s", filepath.Base(path), c.Client, c.Server, c.FirstFrame, fault)
+			for _, fault := range []string{evidenceFault(c), recordFault(c.Evidence())} {
+				if fault != "" {
+					t.Errorf("%s: %v to %v from frame %d: %s", filepath.Base(path), c.Client, c.Server, c.FirstFrame, fault)
+				}
 			}
 		}
 	}
