@@ -89,7 +89,7 @@ func cutOnWire(c *Case, after time.Duration) Finding {
 		return Finding{}
 	case s != Silent:
 		f.Strength, f.For = s, append(f.For, c.citeKernel())
-	case after > acceptTime+2*c.rtt():
+	case c.captured && after > acceptTime+2*c.rtt():
 		f.Against = []Cite{packets("it took %s over it: an application may have had the connection, and aborted it", ms(after))}
 	case c.captured && c.wire.watched && c.wire.final[evidence.Upstream] != nil && c.wire.ttlStep() == 0:
 		f.Strength = Conclusive

@@ -16,7 +16,7 @@ var _ = register(Cause{
 		if c.Leg != evidence.Downstream || !c.Connected || c.Down.In > 0 || c.FIN[evidence.Upstream] != nil {
 			return Finding{}
 		}
-		if !c.isFIN() && !c.reset() || c.maker.forged >= Likely || c.maker.box >= Likely {
+		if !c.isFIN() && !c.reset() || c.maker.forged >= Likely || c.maker.box >= Likely || c.onWire() && !c.wire.begins() {
 			return Finding{}
 		}
 		f := Finding{
