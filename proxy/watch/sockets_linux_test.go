@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -28,17 +29,10 @@ func bound(t testing.TB, at netip.Addr) (fd int, address netip.AddrPort) {
 	if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(at, 0))); err != nil {
 		t.Skip("no IPv6 on this machine: ", err)
 	}
-	name, err := unix.Getsockname(fd)
+	address, err = localAddress(fd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	switch name := name.(type) {
-	case *unix.SockaddrInet4:
-		return fd, netip.AddrPortFrom(at, uint16(name.Port))
-	case *unix.SockaddrInet6:
-		return fd, netip.AddrPortFrom(at, uint16(name.Port))
-	}
-	t.Fatalf("got the name %v", name)
 	return fd, address
 }
 
@@ -52,9 +46,40 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 // refused connects to a closed port and returns the address that it did so from.
 func refused(t testing.TB, to netip.AddrPort) netip.AddrPort {
 	t.Helper()
-	fd, own := bound(t, to.Addr())
-	if err := unix.Connect(fd, sockaddr(to)); err != unix.ECONNREFUSED {
-		t.Fatalf("got %v of a connect to a closed port, want it refused", err)
+	own, err := connectRefused(to.Addr(), to)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return own
+}
+
+// connectRefused is refused for use in a host.
+func connectRefused(from netip.Addr, to netip.AddrPort) (own netip.AddrPort, err error) {
+	family := unix.AF_INET
+	if to.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return own, err
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(from, 0))); err != nil {
+		return own, err
+	}
+	if err := unix.Connect(fd, sockaddr(to)); err != unix.ECONNREFUSED {
+		return own, fmt.Errorf("got %v of a connect to a closed port, want it refused", err)
+	}
+	return localAddress(fd)
+}
+
+func localAddress(fd int) (netip.AddrPort, error) {
+	name, err := unix.Getsockname(fd)
+	switch name := name.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(name.Addr), uint16(name.Port)), nil
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(name.Addr), uint16(name.Port)), nil
+	}
+	return netip.AddrPort{}, fmt.Errorf("getsockname: got %v, %w", name, err)
 }

@@ -68,6 +68,8 @@ const (
 	// afterEnd is how long after its end a connection's resets may be told: the kernel tells of one that it makes by itself
 	// when that is on its way, and by then the relay may be done.
 	afterEnd = 50 * time.Millisecond
+	// onTheWay is the longest that a reset takes from one namespace of this machine to another, through whatever delays it.
+	onTheWay = time.Second
 	// waited is how soon after its accept the first ending is noticed of a connection that was cut before.
 	waited = 50 * time.Millisecond
 )
@@ -146,6 +148,11 @@ func (w *Witness) Of(c *Connection) (seen []evidence.Observation, coverage strin
 	}
 	ends := endsOf(c)
 	unclear := false
+	var made, accepted [3]*event // a far end's reset, by leg: as its sender told, and as we did
+	tell := func(e *event, sender, receiver evidence.Leg) {
+		seen = append(seen, evidence.Observation{At: max(0, e.at-began), Leg: cmp.Or(sender, receiver),
+			What: e.kernel(sender, receiver, w.own)})
+	}
 	for _, key := range ends.keys() {
 		w.heard.each(key, from, to, func(e *event) {
 			sender, receiver, fit := ends.match(e, w.own)
@@ -155,9 +162,20 @@ func (w *Witness) Of(c *Connection) (seen []evidence.Observation, coverage strin
 			if fit != fits || !e.claim(began, c.Ended.Sub(w.zero), sender, receiver) {
 				return
 			}
-			seen = append(seen, evidence.Observation{At: max(0, e.at-began), Leg: cmp.Or(sender, receiver),
-				What: e.kernel(sender, receiver, w.own)})
+			tell(e, sender, receiver)
+			if e.sent {
+				made[sender] = e
+			} else {
+				accepted[sender] = e
+			}
 		})
+	}
+	for _, leg := range [...]evidence.Leg{evidence.Downstream, evidence.Upstream} {
+		if got := accepted[leg]; got != nil && made[leg] == nil {
+			if e := w.elsewhere(got, ends.meant); e != nil {
+				tell(e, leg, evidence.NoLeg)
+			}
+		}
 	}
 	missing := w.heard.missing(max(from, firstEnd-beforeEnd), to)
 	switch {
@@ -171,6 +189,21 @@ func (w *Witness) Of(c *Connection) (seen []evidence.Observation, coverage strin
 		return seen, "this kernel tells not of all resets (before 6.10)"
 	}
 	return seen, evidence.Watched
+}
+
+// elsewhere finds who on this machine made a reset that a socket of ours accepted, where a NAT between the two has rewritten one
+// of its ends: it bears the same sequence number, which NAT leaves alone and of which a socket accepts just the one.
+func (w *Witness) elsewhere(got *event, meant end) (made *event) {
+	if got.sequence == 0 {
+		return nil
+	}
+	w.heard.eachSent(got.sequence, got.at-onTheWay, got.at+afterEnd, func(e *event) {
+		toUs := e.to == got.to || e.to == meant && meant != end{}
+		if toUs != (e.from == got.from) {
+			made = e
+		}
+	})
+	return made
 }
 
 // claim says whether e may be of the connection that began and ended then, and keeps what came while that lasted from any
@@ -194,11 +227,13 @@ type event struct {
 	state    uint8  // of the socket; zero: none, or not told
 	netns    uint32 // inode of the network namespace of the stack that tells; zero: not told
 	pid      uint32 // of process; zero without one
+	sequence uint32 // that it bears, by which it is known beyond a NAT; zero: not told
 	reason   string
 	process  string // whose call made the reset; empty: an answer to a packet, a timer, or not told
 
-	claimed time.Duration // when the connection began that was told of it; zero: none yet
-	older   uint64        // number of the event before it of the same addresses; see store
+	claimed   time.Duration // when the connection began that was told of it; zero: none yet
+	older     uint64        // number of the event before it of the same addresses; see store
+	olderSent uint64        // of the one sent before it with the same sequence number; likewise
 }
 
 func (e *event) kernel(from, to evidence.Leg, own uint32) evidence.Kernel {

@@ -14,7 +14,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 )
 
-// ringSize is the room for records between two drains, in bytes, a power of two: 11,900 records of 88, with their headers.
+// ringSize is the room for records between two drains, in bytes, a power of two: 10,900 records of 96, with their headers.
 const ringSize = 1 << 20
 
 // programs are the raw tracepoints: attached to the kernel, they note resets in a ring that both sides have in memory. Once

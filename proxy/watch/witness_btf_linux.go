@@ -14,11 +14,11 @@ type layout struct {
 	sk, skb, reason int
 
 	// struct sock, and what lies behind it when it is a full socket.
-	family, state, net, localAddr, remoteAddr, localPort, remotePort, localAddr6, remoteAddr6, owned int16
+	family, state, net, localAddr, remoteAddr, localPort, remotePort, localAddr6, remoteAddr6, owned, sndNxt, rcvNxt int16
 	// struct sk_buff and the headers in it.
 	head, networkHeader, transportHeader, device       int16
 	ipSource, ipDestination, ip6Source, ip6Destination int16
-	tcpSource, tcpDestination                          int16
+	tcpSource, tcpDestination, tcpSeq, tcpAck          int16
 	deviceNet, inode                                   int16 // of struct net_device and struct net
 	groupLeader, comm, threadGroup                     int16 // of struct task_struct
 	reasons                                            map[uint32]string
@@ -54,6 +54,8 @@ func kernelLayout(spec *btf.Spec) (*layout, error) {
 		{&l.localAddr6, "sock", "__sk_common.skc_v6_rcv_saddr"},
 		{&l.remoteAddr6, "sock", "__sk_common.skc_v6_daddr"},
 		{&l.owned, "sock", "sk_lock.owned"},
+		{&l.sndNxt, "tcp_sock", "snd_nxt"},
+		{&l.rcvNxt, "tcp_sock", "rcv_nxt"},
 		{&l.head, "sk_buff", "head"},
 		{&l.networkHeader, "sk_buff", "network_header"},
 		{&l.transportHeader, "sk_buff", "transport_header"},
@@ -64,6 +66,8 @@ func kernelLayout(spec *btf.Spec) (*layout, error) {
 		{&l.ip6Destination, "ipv6hdr", "daddr"},
 		{&l.tcpSource, "tcphdr", "source"},
 		{&l.tcpDestination, "tcphdr", "dest"},
+		{&l.tcpSeq, "tcphdr", "seq"},
+		{&l.tcpAck, "tcphdr", "ack_seq"},
 		{&l.deviceNet, "net_device", "nd_net.net"},
 		{&l.inode, "net", "ns.inum"},
 		{&l.groupLeader, "task_struct", "group_leader"},

@@ -133,3 +133,58 @@ func TestWitnessAddressesUsedAgain(t *testing.T) {
 		}
 	}
 }
+
+// Beyond a NAT a reset is known by its sequence number and the one end that is left; by less it is nobody's.
+func TestWitnessKnowsBySequence(t *testing.T) {
+	ap := netip.MustParseAddrPort
+	own, service, pod := ap("10.0.0.1:50000"), ap("10.96.0.5:5432"), ap("10.244.0.7:5432")
+	listener, client, inside, meant := ap("10.0.0.1:15001"), ap("10.0.0.9:1024"), ap("10.0.0.9:40000"), ap("10.1.0.1:80")
+	const at, sequence = 30 * time.Minute, 4711
+	up := Connection{Up: Leg{Own: own, Far: service}}
+	down := Connection{Down: Leg{Own: listener, Far: client}, Meant: meant}
+	for _, test := range []struct {
+		name     string
+		c        Connection
+		from, to netip.AddrPort
+		sequence uint32
+		at       time.Duration
+		want     bool
+	}{
+		{"destination rewritten", up, pod, own, sequence, at - time.Millisecond, true},
+		{"source rewritten", up, service, ap("10.9.9.9:1024"), sequence, at - time.Millisecond, true},
+		{"told after it was accepted", up, pod, own, sequence, at + time.Millisecond, true},
+		{"another sequence number", up, pod, own, sequence + 1, at - time.Millisecond, false},
+		{"no end of ours", up, pod, ap("10.0.0.1:50001"), sequence, at - time.Millisecond, false},
+		{"too long ago", up, pod, own, sequence, at - 2*time.Second, false},
+		{"too late", up, pod, own, sequence, at + time.Second, false},
+		{"a client whose port was rewritten, too", down, inside, meant, sequence, at - time.Millisecond, true},
+		{"a client of somebody else", down, inside, ap("10.1.0.1:81"), sequence, at - time.Millisecond, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			zero := time.Now().Add(-time.Hour)
+			from, to, leg := service, own, evidence.Upstream
+			if test.c.Down.Own.IsValid() {
+				from, to, leg = client, listener, evidence.Downstream
+			}
+			kernel := &scripted{events: []event{
+				{at: test.at, sent: true, netns: otherNetns, from: endOf(test.from), to: endOf(test.to), sequence: test.sequence, reason: "R"},
+				{at: at, netns: ownNetns, from: endOf(from), to: endOf(to), sequence: sequence},
+			}}
+			w := newWitness("scripted", ownNetns, zero, kernel)
+			defer w.Close()
+			test.c.Accepted, test.c.Ended = zero.Add(at-time.Minute), zero.Add(at)
+			seen, _ := w.Of(&test.c)
+			want := []evidence.Kernel{{From: leg}}
+			if test.want {
+				want = append(want, evidence.Kernel{Sent: true, From: leg, Reason: "R", Foreign: true})
+			}
+			var got []evidence.Kernel
+			for _, o := range seen {
+				got = append(got, o.What.(evidence.Kernel))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}

@@ -83,7 +83,6 @@ type cut struct {
 
 const (
 	tcpEstablished = 1
-	tcpClose       = 7
 )
 
 var cuts = []cut{

@@ -96,9 +96,12 @@ func (p *program) mark4() {
 		asm.StoreMem(asm.R10, at(unsafe.Offsetof(record{}.to)+mappedAt), asm.R1, asm.Half))
 }
 
-// socketEnds writes the addresses of the socket in R6, its own as from and the far end's as to, or the other way about.
+// socketEnds writes the sequence numbers and the addresses of the socket in R6, its own as from and the far end's as to, or the
+// other way about.
 func (p *program) socketEnds(local, remote, localPort, remotePort uintptr) {
 	const afINET = 2
+	p.read(at(unsafe.Offsetof(record{}.next)), 4, asm.R6, p.sndNxt)
+	p.read(at(unsafe.Offsetof(record{}.expected)), 4, asm.R6, p.rcvNxt)
 	p.read(at(localPort), 2, asm.R6, p.localPort)
 	p.read(at(remotePort), 2, asm.R6, p.remotePort)
 	p.load(asm.R1, asm.R6, p.family, asm.Half)
@@ -112,13 +115,15 @@ func (p *program) socketEnds(local, remote, localPort, remotePort uintptr) {
 	p.read(at(remote)+ipv4At, 4, asm.R6, p.remoteAddr)
 }
 
-// packetEnds writes the addresses of the packet in R7 that is answered: its destination is from, its source is to.
+// packetEnds writes the sequence numbers and the addresses of the packet in R7 that is answered: its destination is from, its source is to.
 func (p *program) packetEnds() {
 	p.follow(asm.R8, asm.R7, p.head)
 	p.load(asm.R9, asm.R7, p.transportHeader, asm.Half)
 	p.add(asm.Add.Reg(asm.R9, asm.R8))
 	p.read(at(unsafe.Offsetof(record{}.toPort)), 2, asm.R9, p.tcpSource)
 	p.read(at(unsafe.Offsetof(record{}.fromPort)), 2, asm.R9, p.tcpDestination)
+	p.read(at(unsafe.Offsetof(record{}.next)), 4, asm.R9, p.tcpSeq)
+	p.read(at(unsafe.Offsetof(record{}.expected)), 4, asm.R9, p.tcpAck)
 	p.load(asm.R9, asm.R7, p.networkHeader, asm.Half)
 	p.add(asm.Add.Reg(asm.R9, asm.R8))
 	p.load(asm.R1, asm.R9, 0, asm.Byte) // the version is in its upper half, in both

@@ -19,10 +19,13 @@ type record struct {
 	pid      uint32 // thread group
 	comm     [16]byte
 	owned    uint32 // sk_lock.owned: a process held the socket
-	sent     uint8
-	reply    uint8 // answers a packet
-	state    uint8 // skc_state
-	_        uint8
+	// Sequence numbers of the socket, snd_nxt and rcv_nxt, or in the byte order of the packet that is answered its own
+	// and its acknowledgement.
+	next, expected uint32
+	sent           uint8
+	reply          uint8 // answers a packet
+	state          uint8 // skc_state
+	_              uint8
 }
 
 const recordSize = int(unsafe.Sizeof(record{}))
@@ -35,6 +38,7 @@ func decodeRecord(raw []byte, reasons map[uint32]string) event {
 		from: end{r.from, binary.BigEndian.Uint16(r.fromPort[:])},
 		to:   end{r.to, binary.BigEndian.Uint16(r.toPort[:])},
 		sent: r.sent != 0, state: r.state, netns: r.netns,
+		sequence: r.sequence(),
 	}
 	if e.sent {
 		e.reason = reasons[r.reason]
@@ -46,10 +50,35 @@ func decodeRecord(raw []byte, reasons map[uint32]string) event {
 	return e
 }
 
+// sequence is the number that the reset bears: its receiver accepts no other (RFC 9293 §3.5.3, RFC 5961 §3.2). That is the
+// sequence number, or with a SYN that is refused the acknowledgement.
+func (r *record) sequence() uint32 {
+	switch {
+	case r.reply != 0 && r.expected == 0: // nothing is acknowledged, so it is a SYN
+		return networkOrder(r.next) + 1
+	case r.reply != 0:
+		return networkOrder(r.expected)
+	case r.sent != 0 || r.state == tcpSynSent:
+		return r.next
+	}
+	return r.expected
+}
+
+func networkOrder(n uint32) uint32 {
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], n)
+	return binary.BigEndian.Uint32(b[:])
+}
+
+// States of include/net/tcp_states.h.
+const (
+	tcpSynSent = 2
+	tcpClose   = 7
+)
+
 // calledFor says whether a reset that answers no packet was made by a call of the process that runs, such as close, and not
 // by a timer in whoever's time it went off. Calls own the socket, timers never do; but for those that a closing listener
 // still has in its queue (inet_csk_listen_stop), which tcp_disconnect puts into CLOSE before it resets them.
 func calledFor(owned bool, state uint8) bool {
-	const tcpClose = 7
 	return owned || state == tcpClose
 }

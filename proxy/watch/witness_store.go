@@ -11,7 +11,8 @@ const maxGaps = 64
 // addresses are those of one reset.
 type addresses struct{ from, to end }
 
-// store remembers the last events, found by their addresses. Zero is an empty one.
+// store remembers the last events, found by their addresses, or by the sequence number where those are rewritten on the way. Zero
+// is an empty one.
 //
 // Events are numbered from 1 and lie at number % maxHeard, so a number is valid as long as it is not further back than
 // maxHeard: links to what has been overwritten need no undoing.
@@ -19,6 +20,7 @@ type store struct {
 	events []event // grows up to maxHeard
 	count  uint64  // the number of the last one
 	newest map[addresses]uint64
+	sent   map[uint32]uint64 // the newest one sent, by its sequence number
 
 	lost      uint64        // never heard, in all
 	gaps      []gap         // when that was, the last maxGaps
@@ -34,7 +36,7 @@ type gap struct {
 
 func (s *store) add(e event) {
 	if s.newest == nil {
-		s.newest = map[addresses]uint64{}
+		s.newest, s.sent = map[addresses]uint64{}, map[uint32]uint64{}
 	}
 	key := addresses{e.from, e.to}
 	s.count++
@@ -47,18 +49,34 @@ func (s *store) add(e event) {
 		if s.newest[was] == s.count-maxHeard {
 			delete(s.newest, was)
 		}
+		if slot.sent && s.sent[slot.sequence] == s.count-maxHeard {
+			delete(s.sent, slot.sequence)
+		}
 		s.forgotten = slot.at
 	}
 	*slot = e
 	slot.older = s.newest[key]
 	s.newest[key] = s.count
+	if slot.sent && slot.sequence != 0 {
+		slot.olderSent = s.sent[slot.sequence]
+		s.sent[slot.sequence] = s.count
+	}
 }
 
 func (s *store) slot(number uint64) *event { return &s.events[(number-1)%maxHeard] }
 
 // each calls do for the events of exactly these addresses within a time, the latest first.
 func (s *store) each(key addresses, from, to time.Duration, do func(*event)) {
-	for n := s.newest[key]; n != 0 && n+maxHeard > s.count; {
+	s.walk(s.newest[key], func(e *event) uint64 { return e.older }, from, to, do)
+}
+
+// eachSent calls do for the events of resets sent with a sequence number, likewise.
+func (s *store) eachSent(sequence uint32, from, to time.Duration, do func(*event)) {
+	s.walk(s.sent[sequence], func(e *event) uint64 { return e.olderSent }, from, to, do)
+}
+
+func (s *store) walk(newest uint64, older func(*event) uint64, from, to time.Duration, do func(*event)) {
+	for n := newest; n != 0 && n+maxHeard > s.count; {
 		e := s.slot(n)
 		if e.at < from {
 			return // one reset is told after the other, but for those that two processors make at once
@@ -66,7 +84,7 @@ func (s *store) each(key addresses, from, to time.Duration, do func(*event)) {
 		if e.at <= to {
 			do(e)
 		}
-		n = e.older
+		n = older(e)
 	}
 }
 
