@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/signal"
@@ -67,6 +68,7 @@ or that it was interrupted (what was found until then is told). Nothing to expla
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
+			context.AfterFunc(ctx, stop) // a second one ends the program
 			e := &explainer{ctx: ctx, options: &o, stdin: cmd.InOrStdin(), stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(),
 				by: record.Identity{Version: version()}}
 			return e.run(cmd, args)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"whyreset/diagnose/replay"
@@ -10,10 +12,11 @@ import (
 // number in a file is the one here less the frames of the parts before.
 type explainCapture struct {
 	parts       captureParts
-	tracker     *replay.Tracker
-	first, last time.Time // of its frames
+	tracker     *replay.Tracker // nil when it was read
+	first, last time.Time       // of its frames
 	frames      int
 	connections int
+	passedOver  string           // what of it was not believed, when it was read
 	selected    replay.Selection // belongs to who explains
 }
 
@@ -51,11 +54,30 @@ func (c *explainCapture) goesOn(f *explainFile) bool {
 	return c != nil && f.once == nil && c.parts[0].file.series == f.series && !f.first.IsZero() && f.first.After(c.last.Add(-mixed))
 }
 
-// flush tells the connections that are left.
+// flush tells the connections that are left. Of the capture only numbers stay.
 func (c *explainCapture) flush() {
 	if c != nil {
 		c.tracker.Flush()
+		c.passedOver = passedOver(c.tracker)
+		c.tracker = nil
 	}
+}
+
+// passedOver counts the frames that were not believed; empty when there were none.
+func passedOver(t *replay.Tracker) string {
+	var counts []string
+	for _, k := range []struct {
+		kind replay.Kind
+		what string
+	}{{replay.Fragment, "later fragments"}, {replay.Broken, "with broken headers"}, {replay.TooShort, "cut too short"}} {
+		if n := t.Frames[k.kind]; n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, k.what))
+		}
+	}
+	if len(counts) == 0 {
+		return ""
+	}
+	return "; passed over: " + strings.Join(counts, ", ")
 }
 
 // readCapture reads one file of a capture.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"whyreset/diagnose/render"
-	"whyreset/diagnose/replay"
 )
 
 // explainConsole tells people: the lines for the causes, then the connections. What it must keep for that order is bounded by a number
@@ -121,7 +120,7 @@ func (c *explainCapture) describe() string {
 	if !c.first.IsZero() {
 		text += fmt.Sprintf(" in %s from %s", strings.TrimSpace(render.Duration(c.last.Sub(c.first))), c.first.Local().Format("2006-01-02 15:04:05"))
 	}
-	return text + c.passedOver() + "\n"
+	return text + c.passedOver + "\n"
 }
 
 func plural(n int, word string) string {
@@ -129,21 +128,4 @@ func plural(n int, word string) string {
 		return "1 " + word
 	}
 	return fmt.Sprintf("%d %ss", n, word)
-}
-
-// passedOver counts the frames that were not believed.
-func (c *explainCapture) passedOver() string {
-	var counts []string
-	for _, k := range []struct {
-		kind replay.Kind
-		what string
-	}{{replay.Fragment, "later fragments"}, {replay.Broken, "with broken headers"}, {replay.TooShort, "cut too short"}} {
-		if n := c.tracker.Frames[k.kind]; n > 0 {
-			counts = append(counts, fmt.Sprintf("%d %s", n, k.what))
-		}
-	}
-	if len(counts) == 0 {
-		return ""
-	}
-	return "; passed over: " + strings.Join(counts, ", ")
 }

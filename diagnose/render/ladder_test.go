@@ -2,10 +2,12 @@ package render
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"whyreset/diagnose/evidence"
@@ -139,6 +141,35 @@ func TestLadderFits(t *testing.T) {
 		}
 		if n := strings.Count(drawn, "\n"); n > 1+ladderFirst+ladderBefore+1+ladderAfter+3 {
 			t.Errorf("got %d lines, which is no look:\n%s", n, drawn)
+		}
+	}
+}
+
+// Whatever a record says, the drawing is a drawing: nothing in it can be obeyed, and nothing in it is endless.
+func TestLadderOfAnything(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2)) // the same every time
+	leg := func() evidence.Leg { return evidence.Leg(random.IntN(3)) }
+	for range 2000 {
+		l := Ladder{Left: leg(), Right: leg(), LeftName: "\x1b[2J", RightName: "\u202e", Reset: uint64(random.IntN(3))}
+		for range random.IntN(60) {
+			var what evidence.What
+			switch random.IntN(4) {
+			case 0:
+				what = evidence.Stream{From: leg(), To: leg(), Packets: random.Uint64() >> random.IntN(64)}
+			case 1:
+				what = evidence.ICMP{OnWire: true, About: leg(), From: netip.Addr{}, Frame: random.Uint64()}
+			default:
+				what = evidence.Packet{From: leg(), To: leg(), Flags: evidence.TCPFlags(random.Uint32()), Seq: random.Uint32(), Ack: random.Uint32(),
+					Payload: random.Uint32(), TTL: uint8(random.Uint32()), Frame: random.Uint64() >> random.IntN(64), Sampled: random.IntN(2) == 0, Copy: random.IntN(5) == 0}
+			}
+			l.Observations = append(l.Observations, evidence.Observation{At: time.Duration(random.Int64()) >> random.IntN(63), What: what})
+		}
+		drawn := string((Style{Width: random.IntN(200)}).AppendLadder(nil, &l))
+		if i := strings.IndexFunc(drawn, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+			t.Fatalf("got %q, which a terminal may obey, in %q", drawn[i:min(len(drawn), i+8)], drawn)
+		}
+		if n := strings.Count(drawn, "\n"); n > 60 {
+			t.Fatalf("got %d lines:\n%s", n, drawn)
 		}
 	}
 }
