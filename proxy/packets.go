@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"whyreset/config"
+	"whyreset/proxy/intercept"
 	"whyreset/diagnose/evidence"
 	"whyreset/proxy/watch"
 )
@@ -20,6 +21,7 @@ func (s *Server) watchPackets(want config.Switch) error {
 	var o watch.Options
 	for _, l := range s.listeners {
 		o.Listening = append(o.Listening, l.address)
+		o.Transparent = o.Transparent || l.way.Mode != intercept.Forward
 	}
 	w, err := watch.OpenPackets(o)
 	if err != nil {

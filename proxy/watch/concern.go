@@ -2,6 +2,7 @@ package watch
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 )
 
@@ -17,37 +18,44 @@ type endpoint struct {
 const maxEndpoints = 64
 
 // concern is what packets must have to do with to concern us.
+//
+// Where clients choose whom they are connected to, a port is known only when somebody has chosen it. Until there is one, all TCP
+// concerns us, and from then on every SYN: whoever chooses a new port was seen to begin.
 type concern struct {
-	endpoints []endpoint
-	listening map[uint16]bool
-	dialled   map[endpoint]bool
-	ports     [1 << 16 / 64]atomic.Uint64 // those dialled at any address
+	transparent bool
+	endpoints   []endpoint
+	listening   map[uint16]bool
+	dialled     map[endpoint]bool
+	ports       [1 << 16 / 64]atomic.Uint64 // those dialled at any address
+	chosen      bool                        // one of those is known
 }
 
-// add says whether the endpoint is new.
-func (c *concern) add(e endpoint) bool {
+// has says whether the endpoint is known.
+func (c *concern) has(e endpoint) bool {
+	switch {
+	case e.listening:
+		return c.listening[e.port]
+	case !e.addr.IsValid():
+		return c.knows(e.port)
+	}
+	return c.dialled[e] || c.knows(e.port)
+}
+
+// add makes an endpoint known.
+func (c *concern) add(e endpoint) {
 	if c.listening == nil {
 		c.listening, c.dialled = map[uint16]bool{}, map[endpoint]bool{}
 	}
 	switch {
 	case e.listening:
-		if c.listening[e.port] {
-			return false
-		}
 		c.listening[e.port] = true
 	case !e.addr.IsValid():
-		if c.knows(e.port) {
-			return false
-		}
 		c.ports[e.port/64].Or(1 << (e.port % 64))
+		c.chosen = true
 	default:
-		if c.dialled[e] || c.knows(e.port) {
-			return false
-		}
 		c.dialled[e] = true
 	}
 	c.endpoints = append(c.endpoints, e)
-	return true
 }
 
 // knows says whether all connections to that port are ours.
@@ -61,21 +69,33 @@ func (c *concern) dials(to netip.AddrPort) bool {
 	return c.knows(to.Port()) || c.dialled[endpoint{addr: to.Addr(), port: to.Port()}]
 }
 
-// looked are the endpoints that the filter looks for; none: it lets all TCP pass.
-func (c *concern) looked() []endpoint {
-	if len(c.endpoints) <= maxEndpoints {
-		return c.endpoints
-	}
-	var ports []endpoint
-	seen := map[uint16]bool{}
-	for _, e := range c.endpoints {
-		if !seen[e.port] {
-			seen[e.port] = true
-			ports = append(ports, endpoint{port: e.port})
+// covers says whether every packet between the two gets past the filter.
+func (c *concern) covers(a, b netip.AddrPort) bool {
+	return !c.transparent || !c.chosen || c.listens(a) || c.listens(b) || c.dials(a) || c.dials(b)
+}
+
+// wanted is what a filter lets pass.
+type wanted struct {
+	endpoints []endpoint
+	syn       bool // and every SYN
+	all       bool // and everything else of TCP
+}
+
+// wanted is that of what is known, and of one more endpoint.
+func (c *concern) wanted(more ...endpoint) wanted {
+	w := wanted{endpoints: slices.Concat(c.endpoints, more), syn: c.transparent}
+	if len(w.endpoints) > maxEndpoints {
+		var ports []endpoint
+		seen := map[uint16]bool{}
+		for _, e := range w.endpoints {
+			if !seen[e.port] {
+				seen[e.port] = true
+				ports = append(ports, endpoint{port: e.port})
+			}
 		}
+		w.endpoints = ports
 	}
-	if len(ports) > maxEndpoints {
-		return nil
-	}
-	return ports
+	chosen := c.chosen || slices.ContainsFunc(more, func(e endpoint) bool { return !e.listening && !e.addr.IsValid() })
+	w.all = len(w.endpoints) > maxEndpoints || c.transparent && !chosen
+	return w
 }

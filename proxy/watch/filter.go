@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/net/bpf"
+
+	"whyreset/diagnose/header"
 )
 
 // How much of a packet is kept: the headers of IPv6 and TCP at their longest, or of an ICMPv6 error and what it quotes.
@@ -31,7 +33,7 @@ const (
 //
 // A packet of the loopback device is seen when it leaves and when it arrives, and one with a VLAN tag at the lower device and, without
 // the tag, at the VLAN's own: one of the two is enough. Tag 0 is only a priority, and has no device.
-func (c *concern) filter() []bpf.Instruction {
+func (w wanted) filter() []bpf.Instruction {
 	pass, drop := bpf.RetConstant{Val: snap}, bpf.RetConstant{}
 	equal := func(v uint32, skip uint8) bpf.Instruction {
 		return bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: v, SkipTrue: skip}
@@ -82,18 +84,24 @@ func (c *concern) filter() []bpf.Instruction {
 		bpf.LoadAbsolute{Off: 20, Size: 4}, bpf.StoreScratch{Src: bpf.RegA, N: srcAddr},
 		bpf.LoadAbsolute{Off: 36, Size: 4}, bpf.StoreScratch{Src: bpf.RegA, N: dstAddr},
 	}
+	if w.syn {
+		isSYN := func(load bpf.Instruction) []bpf.Instruction {
+			return []bpf.Instruction{load, bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: uint32(header.SYN), SkipTrue: 1}, pass}
+		}
+		v4 = append(v4, isSYN(bpf.LoadIndirect{Off: 13, Size: 1})...)
+		v6 = append(v6, isSYN(bpf.LoadAbsolute{Off: 40 + 13, Size: 1})...)
+	}
 	v4 = append(v4, bpf.Jump{Skip: uint32(3 + len(v6))})
 	p = append(p, equal(etherIPv4, uint8(len(v4))))
 	p = append(p, v4...)
 	p = append(p, equal(etherIPv6, 1), bpf.Jump{Skip: 1}, drop)
 	p = append(p, v6...)
-	looked := c.looked()
-	if len(looked) == 0 && len(c.endpoints) > 0 {
+	if w.all {
 		return append(p, pass)
 	}
 	for _, side := range [2][2]int{{srcPort, srcAddr}, {dstPort, dstAddr}} {
 		p = append(p, bpf.LoadScratch{Dst: bpf.RegA, N: side[0]})
-		for _, e := range looked {
+		for _, e := range w.endpoints {
 			if !e.addr.IsValid() {
 				p = append(p, equal(uint32(e.port), 1), pass)
 				continue

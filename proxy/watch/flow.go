@@ -39,7 +39,7 @@ type flow struct {
 	key      key
 	first    time.Duration
 	last     time.Duration
-	missed   bool // it did not begin with a SYN: its beginning was not seen
+	missed   bool // its beginning was not seen, or not all of it
 	loopback bool // seen on the loopback device; else on any other
 	account  evidence.Account
 	isn      uint32 // of the far end, if it sent the SYN; see hasISN

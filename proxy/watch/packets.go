@@ -31,8 +31,9 @@ type Packets struct {
 
 // Options say what concerns us.
 type Options struct {
-	Listening []netip.AddrPort // our listeners; a port is enough
-	Frames    int              // room of the ring, in packets; zero: 32768, or as many as there is memory for
+	Listening   []netip.AddrPort // our listeners; a port is enough
+	Transparent bool             // clients choose whom they are connected to, see Port
+	Frames      int              // room of the ring, in packets; zero: 32768, or as many as there is memory for
 }
 
 // gather is the pause between two looks into the ring.
@@ -44,7 +45,8 @@ func OpenPackets(o Options) (*Packets, error) {
 	for _, at := range o.Listening {
 		w.concern.add(endpoint{port: at.Port(), listening: true})
 	}
-	r, err := openRing(w.concern.filter(), o.Frames)
+	w.concern.transparent = o.Transparent
+	r, err := openRing(w.concern.wanted().filter(), o.Frames)
 	if err != nil {
 		return nil, err
 	}
@@ -69,12 +71,15 @@ func (w *Packets) Port(to uint16) {
 func (w *Packets) extend(e endpoint) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.concern.add(e) || w.over != "" {
+	if w.over != "" || w.concern.has(e) {
 		return
 	}
-	if err := w.ring.setFilter(w.concern.filter()); err != nil {
+	if err := w.ring.setFilter(w.concern.wanted(e).filter()); err != nil {
 		w.over = "the filter could not be changed: " + err.Error()
+		return
 	}
+	w.drain() // what is there got past the old one: its connections began before the endpoint was known
+	w.concern.add(e)
 }
 
 // Active is true: it was opened.
@@ -175,11 +180,13 @@ func (w *Packets) take(f *frame, at time.Duration) {
 		}
 		a := arrival{note: note{at: at, device: f.device, Packet: packetOf(&ip, &tcp)}, loopback: f.loopback}
 		src, dst := netip.AddrPortFrom(ip.Src, tcp.SrcPort), netip.AddrPortFrom(ip.Dst, tcp.DstPort)
-		// On the loopback device both ends may be ours: the same packet is then of two legs.
+		a.partly = !w.concern.covers(src, dst)
+		// On the loopback device both ends may be ours: the same packet is then of two legs. Where clients choose, the end that is
+		// chosen is ours towards the client and far towards the server.
 		in, out := !f.outgoing, f.outgoing
 		if f.loopback {
-			in = w.concern.listens(dst) || w.concern.dials(src)
-			out = w.concern.listens(src) || w.concern.dials(dst)
+			in = w.concern.transparent || w.concern.listens(dst) || w.concern.dials(src)
+			out = w.concern.transparent || w.concern.listens(src) || w.concern.dials(dst)
 		}
 		if in {
 			w.table.add(keyOf(dst, src), &a)

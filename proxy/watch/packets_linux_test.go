@@ -408,3 +408,40 @@ func TestSizeOfAFlow(t *testing.T) {
 		t.Errorf("a flow takes %d bytes, want %d at most", n, most)
 	}
 }
+
+// Where clients choose whom they reach, ports are not known before: all is seen until the first is, and from then on the beginning
+// of every connection, and its coverage says that more of it was not.
+func TestPortsAreChosenByClients(t *testing.T) {
+	first, second, third := listen(t, "tcp4", "127.0.0.1:0"), listen(t, "tcp4", "127.0.0.1:0"), listen(t, "tcp4", "127.0.0.1:0")
+	w := packets(t, Options{Transparent: true})
+	a := accept(t, first, nil)
+	w.Port(unmapped(first.Addr()).Port())
+	a.exchange(t)
+	a.abort(t)
+	if all, coverage := of(t, w, &a.Connection); coverage != evidence.Watched || len(all) < 5 {
+		t.Errorf("first port: got %q and %+v, want all of it", coverage, all)
+	}
+	b := accept(t, second, nil)
+	w.Port(unmapped(second.Addr()).Port())
+	b.exchange(t)
+	b.abort(t)
+	all, coverage := of(t, w, &b.Connection)
+	if coverage != beganWithin || len(all) < 4 || all[0].Flags&evidence.SYN == 0 || all[len(all)-1].Flags&evidence.RST == 0 {
+		t.Errorf("second port: got %q and %+v, want its SYN and its end, and %q", coverage, all, beganWithin)
+	}
+	c := accept(t, second, nil)
+	c.exchange(t)
+	c.abort(t)
+	if all, coverage := of(t, w, &c.Connection); coverage != evidence.Watched || len(all) < 5 {
+		t.Errorf("second port again: got %q and %+v, want all of it", coverage, all)
+	}
+	accept(t, third, nil).exchange(t)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.drain()
+	for k, f := range w.table.flows {
+		if k.ownPort == unmapped(third.Addr()).Port() && f.packets[fromFar]+f.packets[fromUs] != 2 {
+			t.Errorf("third port: got %v packets, want SYN and SYN-ACK", f.packets)
+		}
+	}
+}

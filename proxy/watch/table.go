@@ -66,6 +66,7 @@ type arrival struct {
 	note
 	by       int
 	loopback bool
+	partly   bool // not all packets between these ends can be seen
 }
 
 // add gives the packet to the flow of that four-tuple, or begins one.
@@ -86,7 +87,7 @@ func (t *table) add(k key, a *arrival) {
 		f.reopener = nil
 		f = t.begin(k, a)
 		if reopener != nil && a.by == fromUs {
-			f.first, f.missed = reopener.at, false
+			f.first, f.missed = reopener.at, reopener.partly
 			f.add(reopener.by, &reopener.note)
 		}
 	}
@@ -138,7 +139,7 @@ func (t *table) begin(k key, a *arrival) *flow {
 	} else {
 		f = new(flow)
 	}
-	*f = flow{key: k, first: a.at, last: a.at, loopback: a.loopback, missed: a.Flags&evidence.SYN == 0}
+	*f = flow{key: k, first: a.at, last: a.at, loopback: a.loopback, missed: a.partly || a.Flags&evidence.SYN == 0}
 	f.base = t.baselines.all[f.place()]
 	if old := t.flows[k]; old != nil {
 		f.prev, old.next = old, f
