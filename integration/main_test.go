@@ -24,7 +24,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(scenario.Part(part, startProxy))
 	}
-	os.Exit(lab.Main(m.Run))
+	os.Exit(lab.Main(func() int {
+		defer func() { os.RemoveAll(commandDir) }() // which is empty where no test asked for the command
+		return m.Run()
+	}))
 }
 
 // program runs this program once more, to play a part.
