@@ -29,10 +29,6 @@ var whyreset = sync.OnceValues(func() (string, error) {
 	}
 	commandDir = dir
 	path := filepath.Join(dir, "whyreset")
-	// Programs that run as another user begin in it.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return "", err
-	}
 	cmd := exec.Command("go", "build", "-o", path, "whyreset/cmd/whyreset")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
@@ -68,14 +64,9 @@ func newRuled(t *testing.T, host func(*lab.Net) *lab.Host, config string) *ruled
 			t.Errorf("closing the lab: %v", err)
 		}
 	})
-	// Not t.TempDir, whose folders are closed to a proxy that runs as another user.
-	dir, err := os.MkdirTemp("", "whyreset-rules-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := t.TempDir()
 	file := filepath.Join(dir, "whyreset.yaml")
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(file, []byte(config), 0o644)); err != nil {
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return &ruled{Net: n, t: t, host: host(n), args: []string{"--config", file, "--rules.state_dir", filepath.Join(dir, "state")}}
@@ -333,9 +324,9 @@ func (r *ruled) direct(from *lab.Host, to netip.AddrPort, limit time.Duration) {
 }
 
 var (
-	atRouter = func(n *lab.Net) *lab.Host { return n.Router }
-	atServer = func(n *lab.Net) *lab.Host { return n.Server }
-	atClient = func(n *lab.Net) *lab.Host { return n.Client }
+	onRouter = func(n *lab.Net) *lab.Host { return n.Router }
+	onServer = func(n *lab.Net) *lab.Host { return n.Server }
+	onClient = func(n *lab.Net) *lab.Host { return n.Client }
 )
 
 // rulesLimit is within what time new connections must go direct once a proxy was killed.
@@ -351,45 +342,44 @@ func TestRulesOfEachPlacement(t *testing.T) {
 		config string
 		open   bool // what rules show says of new connections when both are killed
 		out    bool // it also takes what its own host connects to
-		user   bool // the proxy runs as rules.user
 	}{
-		{name: "router, tproxy and redirect", host: atRouter, open: true, config: `
+		{name: "router, tproxy and redirect", host: onRouter, open: true, config: `
 rules: {placement: router, sysctls: set}
 listeners:
   - {name: web, mode: tproxy, address: ":15001", source: client, ports: 80}
   - {name: other, mode: redirect, address: ":15002", ports: 90-99}
 `},
-		{name: "router, redirect", host: atRouter, config: `
+		{name: "router, redirect", host: onRouter, config: `
 rules: {placement: router, mark: 0x99, sysctls: set}
 listeners:
   - {name: web, mode: redirect, address: ":15001", ports: 80}
 `},
-		{name: "server, tproxy", host: atServer, open: true, config: `
+		{name: "server, tproxy", host: onServer, open: true, config: `
 rules: {placement: server}
 listeners:
   - {name: web, mode: tproxy, address: ":15001", source: client-ip, ports: 80}
 `},
-		{name: "server, redirect", host: atServer, config: `
+		{name: "server, redirect", host: onServer, config: `
 rules: {placement: server}
 listeners:
   - {name: web, mode: redirect, address: ":15001", ports: 80}
 `},
-		{name: "client, tproxy", host: atClient, config: `
+		{name: "client, tproxy", host: onClient, config: `
 rules: {placement: client, mark: 0x1234}
 listeners:
   - {name: web, mode: tproxy, address: ":15001", ports: 80}
 `},
-		{name: "client, redirect, by user", host: atClient, user: true, config: `
-rules: {placement: client, mark: 0, user: 65534}
+		{name: "client, redirect", host: onClient, config: `
+rules: {placement: client}
 listeners:
   - {name: web, mode: redirect, address: ":15001", ports: 80}
 `},
-		{name: "pod, redirect", host: atServer, out: true, config: `
+		{name: "pod, redirect", host: onServer, out: true, config: `
 rules: {placement: pod}
 listeners:
   - {name: web, mode: redirect, address: ":15001", ports: 80}
 `},
-		{name: "pod, tproxy, incoming", host: atServer, open: true, config: `
+		{name: "pod, tproxy, incoming", host: onServer, open: true, config: `
 rules: {placement: pod}
 listeners:
   - {name: web, mode: tproxy, address: ":15001", ports: 80, direction: in}
@@ -397,9 +387,6 @@ listeners:
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if test.user && (os.Geteuid() != 0 || lab.InUserNamespace()) {
-				t.Skip("to run the proxy as another user takes root outside of a user namespace")
-			}
 			r := newRuled(t, test.host, test.config)
 			if test.host(r.Net) == r.Router {
 				if err := r.Router.Sysctl("net.ipv4.conf.all.forwarding", "0"); err != nil {
@@ -423,7 +410,7 @@ listeners:
 
 			k := r.run()
 			through(k)
-			lacks(t, k.worker, test.user)
+			lacks(t, k.worker)
 			with := r.stands()
 			// The proxy dies.
 			if err := syscall.Kill(k.worker, syscall.SIGKILL); err != nil {
@@ -492,7 +479,7 @@ func (k *kept) notice(action string) bool {
 }
 
 // lacks wants a proxy that may not change packet rules.
-func lacks(t *testing.T, pid int, user bool) {
+func lacks(t *testing.T, pid int) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -508,8 +495,5 @@ func lacks(t *testing.T, pid int, user bool) {
 		if err != nil || n&(1<<12) != 0 {
 			t.Errorf("%s of the proxy is %s, want it without CAP_NET_ADMIN", name, fields[name])
 		}
-	}
-	if want := "65534\t65534\t65534\t65534"; user && (fields["Uid"] != want || fields["CapEff"] != "0000000000000000") {
-		t.Errorf("the proxy has user %q and capabilities %s, want user 65534 and none", fields["Uid"], fields["CapEff"])
 	}
 }
