@@ -135,6 +135,8 @@ var examples = []example{
 		return exchanged(local()).sent(1*sec, down, 10).did(2*sec, evidence.NoLeg, evidence.Shutdown)
 	},
 		cause: "proxy_shutdown", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
+	{name: "what was dialled came back", story: func() *story { return local().connected(1*ms).did(1*ms, evidence.NoLeg, evidence.Looped) },
+		cause: "proxy_refused", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Refused, impact: diagnose.UnknownImpact, phase: cause.NoData},
 	{name: "loop", story: func() *story { return local().did(0, evidence.NoLeg, evidence.Refused) },
 		cause: "proxy_refused", confidence: cause.Conclusive, side: diagnose.SideProxy, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
 	{name: "not redirected", story: func() *story { return local().did(0, evidence.NoLeg, evidence.NotRedirected) },

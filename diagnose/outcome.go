@@ -53,7 +53,7 @@ func actionOf(c *cause.Case, id string) Action {
 		}
 		switch w {
 		case evidence.Refused, evidence.Limit, evidence.ResolveFailed,
-			evidence.NotRedirected, evidence.Denied, evidence.Guarded, evidence.NotPermitted, evidence.PortTaken:
+			evidence.NotRedirected, evidence.Denied, evidence.Guarded, evidence.NotPermitted, evidence.PortTaken, evidence.Looped:
 			return Refused
 		}
 	}

@@ -6,7 +6,7 @@ var _ = register(Cause{
 	ID:     "proxy_refused",
 	Origin: Proxy,
 	Title:  "the proxy refused the connection",
-	Text: "The proxy was not to carry this connection, or could not, and the sentence says which. It was a loop: it came from an upstream leg of ours, and going on would make " +
+	Text: "The proxy was not to carry this connection, or could not, and the sentence says which. It was a loop: what the proxy dialled for it came back to the proxy, and going on would make " +
 		"one connection as many as there are ports. It was not redirected: in modes redirect and tproxy the rules of the kernel tell where a connection was to go, and this one came straight " +
 		"to the listener. Its destination is refused by a list, or because such destinations are rarely meant and easily abused. Or the proxy has not the right to dial as the client, or not the client's port, and is not to take another.",
 	Advice: []string{
@@ -25,6 +25,9 @@ var _ = register(Cause{
 		case evidence.Refused:
 			f.Sentence = say("the proxy refused the connection from %s: it is one of the proxy's own, come back", c.Client)
 			f.For = []Cite{did("its addresses are those of an upstream leg of ours")}
+		case evidence.Looped:
+			f.Sentence = say("the proxy refused the connection from %s: what it dials to %s comes back to itself, a loop", c.Client, c.Server)
+			f.For = []Cite{did("a connection was accepted that has the addresses and ports of our own upstream leg")}
 		case evidence.NotRedirected:
 			f.Sentence = say("the proxy refused the connection from %s: it came straight to the listener, so there is nowhere to go on to", c.Client)
 			f.For = []Cite{did("the kernel told no destination but the listener's own address")}

@@ -15,7 +15,7 @@ const (
 	ConnectTimeout        // our connect timeout gave up on an address
 	FlushTimeout          // the leg took nothing for the flush timeout
 	Shutdown              // the proxy was stopped
-	Refused               // it was an upstream leg of ours, come back: a loop
+	Refused               // it was an upstream leg of ours, come back, whose own pair did not end: a loop
 	ResolveFailed         // no address for the upstream's name
 	Limit                 // a limit of ours, or of this host, was reached
 	NotRedirected         // refused: it came straight to a listener of mode redirect or tproxy
@@ -23,6 +23,7 @@ const (
 	Guarded               // refused: its destination is this host's own, link-local, a metadata service or no single host
 	NotPermitted          // refused: this process may not dial as the client, or with its mark
 	ClientBack            // the client came back from the same port, and this leg of its old connection was in the way
+	Looped                // refused: the upstream leg came back to us, a loop
 	PortTaken             // refused: the client's port is in use here towards the same place
 )
 

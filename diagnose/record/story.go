@@ -126,7 +126,7 @@ var (
 		evidence.IdleTimeout: "idle_timeout", evidence.ConnectTimeout: "connect_timeout", evidence.FlushTimeout: "flush_timeout",
 		evidence.Shutdown: "shutdown", evidence.Refused: "refused", evidence.ResolveFailed: "resolve_failed", evidence.Limit: "limit",
 		evidence.NotRedirected: "not_redirected", evidence.Denied: "denied", evidence.Guarded: "guarded", evidence.NotPermitted: "not_permitted",
-		evidence.OtherPort: "other_port", evidence.AbortedOld: "aborted_old", evidence.ClientBack: "client_back", evidence.PortTaken: "port_taken"}
+		evidence.OtherPort: "other_port", evidence.AbortedOld: "aborted_old", evidence.ClientBack: "client_back", evidence.PortTaken: "port_taken", evidence.Looped: "looped"}
 )
 
 // Errors with a word of their own; the others go by the kernel's name.

@@ -55,19 +55,18 @@ func (l *loop) accept(ln *listener) kernel.Errno {
 		g.local = kernel.LocalAddr(fd)
 	}
 	p.note(event{at: l.now, leg: evidence.Downstream, call: evidence.Accept, saw: evidence.Connected})
-	to, why := g.local, evidence.NoAction
+	why := evidence.NoAction
 	if ln.Way.Mode == intercept.Forward {
 		p.addresses = ln.Target.Addresses()
 	} else {
-		to, why = p.aim()
+		why = p.aim()
 	}
 	switch {
 	case l.poll.Add(fd, legMask, token(p, down)) != 0:
 		l.refuse(p, evidence.Limit)
 	case why != evidence.NoAction:
 		l.refuse(p, why)
-	case ln.Way.Ours(peer.Addr()) && l.relay.isDialled(peer, to):
-		l.refuse(p, evidence.Refused)
+	case l.cameBack(p):
 	case l.relay.limits.exceeded(p, l.relay.active.Load()):
 		l.refuse(p, evidence.Limit)
 	case len(p.addresses) == 0:

@@ -70,39 +70,14 @@ func (l *loop) clear(p *pair, to netip.AddrPort) bool {
 		return false
 	}
 	p.note(event{at: l.now, leg: evidence.Upstream, did: evidence.AbortedOld})
-	if old.loop == l {
-		l.clientBack(old)
-		return true
-	}
-	old.loop.ask(old)
+	l.ask(wish{old, clientHere})
 	return true
 }
 
-// ask is for other loops: it has this one abort a pair of its own. It waits for nobody, and nobody waits for the answer,
-// which is that the port is free.
-func (l *loop) ask(old owner) {
-	l.asking.Lock()
-	l.asked = append(l.asked, old)
-	l.asking.Unlock()
-	l.orders.Or(orderAsked)
-	l.poll.Wake() // its descriptor is open as long as any loop runs
-}
-
-// answer does what other loops have asked.
-func (l *loop) answer() {
-	l.asking.Lock()
-	l.asked, l.answering = l.answering[:0], l.asked
-	l.asking.Unlock()
-	for _, old := range l.answering {
-		l.clientBack(old)
-	}
-}
-
-// clientBack aborts a pair whose client has come back from the same port, if it is still there. One that took the port
-// for another client's connection goes on: its client is not the one that came back.
-func (l *loop) clientBack(old owner) {
-	p := l.pairs[old.index]
-	if p.gen != old.gen || p.stage == free || p.legs[up].local != p.legs[down].remote {
+// clientBack aborts a pair whose client has come back from the same port. One that took the port for another client's
+// connection goes on: its client is not the one that came back.
+func (l *loop) clientBack(p *pair) {
+	if p.legs[up].local != p.legs[down].remote {
 		return
 	}
 	// That the client can come back says that its old connection is over. How it ended may not have been seen yet, and

@@ -153,10 +153,11 @@ func TestClientComesBackToAnotherLoop(t *testing.T) {
 // slot now, goes on.
 func TestWhoseLegIsAborted(t *testing.T) {
 	s := step(t, Options{})
+	other := &loop{relay: s.relay}
 	client, server, p := s.connect()
 	stale := owner{s.loop, p.index, p.gen - 1}
 	for name, old := range map[string]owner{"an earlier pair of the slot": stale, "a pair with a port of the proxy's": s.loop.owner(p)} {
-		s.loop.ask(old)
+		other.ask(wish{old, clientHere})
 		s.loop.round(1000)
 		if p.stage != open {
 			t.Fatalf("%s: the pair was ended", name)
@@ -166,9 +167,9 @@ func TestWhoseLegIsAborted(t *testing.T) {
 	s.until("bytes to come through", func() bool { return p.legs[up].out > 0 })
 	wantRead(t, server, "still there")
 
-	s.loop.ask(stale)
+	other.ask(wish{stale, clientHere})
 	s.loop.round(0)
-	if n := testing.AllocsPerRun(100, func() { s.loop.ask(stale); s.loop.round(0) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { other.ask(wish{stale, clientHere}); s.loop.round(0) }); n != 0 {
 		t.Errorf("asking a loop makes %v allocations, want none", n)
 	}
 }

@@ -58,8 +58,3 @@ func (d *dialled) find(from, to netip.AddrPort) (owner, bool) {
 }
 
 func (l *loop) owner(p *pair) owner { return owner{l, p.index, p.gen} }
-
-func (r *Relay) isDialled(from, to netip.AddrPort) bool {
-	_, ok := r.dialled.find(from, to)
-	return ok
-}

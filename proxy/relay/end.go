@@ -343,7 +343,9 @@ func (l *loop) finish(p *pair) {
 	// Before anybody is told, or sees its leg closed: who then comes again must not meet a limit.
 	l.relay.limits.ended(p)
 	l.relay.active.Add(-1)
-	l.summarise(p)
+	if !p.ours { // what came back is told as the pair it came from
+		l.summarise(p)
+	}
 	l.closeUpstream(p, how)
 	how(int(p.legs[down].fd))
 	l.drop(&p.flows[down])

@@ -25,13 +25,13 @@ type loop struct {
 	now       int64    // one time for all that is found in a batch: it has no order
 	exit      bool
 	last      [2]snapshot // of the pair that is just ending
-	answering []owner     // the other buffer of asked
+	answering []wish      // the other buffer of asked
 	batch     [256]kernel.Event
 	buffer    [copyBuffer]byte
 
 	orders  atomic.Uint32
 	asking  sync.Mutex
-	asked   []owner // pairs that other loops want aborted
+	asked   []wish // by other loops
 	mu      sync.Mutex
 	ended   []Ended   // for the reporter
 	started []Started // likewise
@@ -153,6 +153,12 @@ func (l *loop) dispatch(e *kernel.Event) {
 
 // event takes in what epoll says of one leg and moves what can move.
 func (l *loop) event(p *pair, i int, mask uint32) {
+	if p.stage == returned {
+		if mask&(kernel.PollRdHup|kernel.PollHup|kernel.PollErr) != 0 {
+			l.gone(p, false)
+		}
+		return
+	}
 	if p.stage == connecting && i == up {
 		l.connected(p, mask)
 		return
@@ -219,6 +225,8 @@ func (l *loop) expire() {
 		p := l.timers[0]
 		l.timers.stop(p)
 		switch p.stage {
+		case returned:
+			l.gone(p, true)
 		case barred:
 			l.dialAt(p, p.legs[up].remote)
 		case connecting:

@@ -19,6 +19,7 @@ type stage uint8
 const (
 	free       stage = iota
 	barred           // the client's port is still taken, so it will be dialled again soon; nothing is read from it yet
+	returned         // in a loop: it waits for its other end to go, or for what becomes known of it
 	connecting       // the upstream's handshake is under way; nothing is read from the client yet
 	open             // bytes flow
 	flushing         // one leg is over by an error; the other still gets what that leg had sent
@@ -31,6 +32,7 @@ type pair struct {
 	stage    stage
 	queued   bool // in the loop's list of those that used up their turn
 	counted  bool // by its source, see limits
+	ours     bool // it is an upstream leg of another pair of ours
 	cleared  bool // what held the client's port has been aborted for this pair
 	nevents  uint8
 	failures uint8 // addresses that could not be connected to

@@ -185,7 +185,7 @@ var actions = map[evidence.Action]string{
 	evidence.IdleTimeout: "idle", evidence.ConnectTimeout: "connect-timeout", evidence.FlushTimeout: "flush-timeout",
 	evidence.Shutdown: "shutdown", evidence.Refused: "refused", evidence.ResolveFailed: "unresolved", evidence.Limit: "limit",
 	evidence.NotRedirected: "not-redirected", evidence.Denied: "denied", evidence.Guarded: "guarded", evidence.NotPermitted: "not-permitted",
-	evidence.OtherPort: "other-port", evidence.AbortedOld: "aborted-old", evidence.ClientBack: "client-back", evidence.PortTaken: "port-taken",
+	evidence.OtherPort: "other-port", evidence.AbortedOld: "aborted-old", evidence.ClientBack: "client-back", evidence.PortTaken: "port-taken", evidence.Looped: "looped",
 }
 
 // story is what happened to a pair, in order: "d:data" is data from the client, "!u:closed" our close of the upstream leg.
