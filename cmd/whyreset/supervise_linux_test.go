@@ -37,7 +37,8 @@ func TestRulesUser(t *testing.T) {
 			if err := errors.Join(os.WriteFile(config, []byte(test.config), 0o644), os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command(path, "run", "--rules", "--config", config, "--rules.state_dir", t.TempDir())
+			cmd := exec.Command("/bin/sh", "-c", `PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && exec "$@"`, "sh",
+				path, "run", "--rules", "--config", config, "--rules.state_dir", t.TempDir())
 			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 			var said strings.Builder
 			cmd.Stderr = &said

@@ -26,6 +26,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM) && Allowed() == nil:
 		return fmt.Errorf("this network namespace belongs to another user namespace, whose CAP_NET_ADMIN it takes: %w", err)
+	case errors.Is(err, unix.ENETDOWN):
+		return fmt.Errorf("%w: it is lo that is down (ip link set lo up)", err)
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EINVAL) && !haveTables():
 		return fmt.Errorf("this kernel has no nf_tables with family inet (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET), or its modules are not loaded "+
 			"(modprobe nf_tables): %w", err)
