@@ -1,8 +1,11 @@
 package watch
 
-import "time"
+import (
+	"hash/maphash"
+	"time"
+)
 
-// maxHeard bounds what is remembered: some 10 MB, once a busy host has filled it; 6 s at 5,000 resets/s, each told twice.
+// maxHeard bounds what is remembered: some 9 MB, once a busy host has filled it; 6 s at 5,000 resets/s, each told twice.
 const maxHeard = 1 << 16
 
 // maxGaps bounds the times remembered at which resets went unheard.
@@ -15,12 +18,14 @@ type addresses struct{ from, to end }
 // is an empty one.
 //
 // Events are numbered from 1 and lie at number % maxHeard, so a number is valid as long as it is not further back than
-// maxHeard: links to what has been overwritten need no undoing.
+// maxHeard: what has been overwritten need not be taken out of anything. Each is in two chains, those of its hashes, from the
+// newest to the oldest.
 type store struct {
 	events []event // grows up to maxHeard
 	count  uint64  // the number of the last one
-	newest map[addresses]uint64
-	sent   map[uint32]uint64 // the newest one sent, by its sequence number
+	seed   maphash.Seed
+	byEnds []uint64 // the newest one's number, by hash
+	bySent []uint64 // likewise of those sent
 
 	lost      uint64        // never heard, in all
 	gaps      []gap         // when that was, the last maxGaps
@@ -35,57 +40,60 @@ type gap struct {
 }
 
 func (s *store) add(e event) {
-	if s.newest == nil {
-		s.newest, s.sent = map[addresses]uint64{}, map[uint32]uint64{}
+	if s.byEnds == nil {
+		s.seed, s.byEnds, s.bySent = maphash.MakeSeed(), make([]uint64, maxHeard), make([]uint64, maxHeard)
 	}
-	key := addresses{e.from, e.to}
 	s.count++
 	if len(s.events) < maxHeard {
 		s.events = append(s.events, event{})
 	}
 	slot := s.slot(s.count)
 	if s.count > maxHeard {
-		was := addresses{slot.from, slot.to}
-		if s.newest[was] == s.count-maxHeard {
-			delete(s.newest, was)
-		}
-		if slot.sent && s.sent[slot.sequence] == s.count-maxHeard {
-			delete(s.sent, slot.sequence)
-		}
 		s.forgotten = slot.at
 	}
 	*slot = e
-	slot.older = s.newest[key]
-	s.newest[key] = s.count
-	if slot.sent && slot.sequence != 0 {
-		slot.olderSent = s.sent[slot.sequence]
-		s.sent[slot.sequence] = s.count
+	head := s.headOf(addresses{e.from, e.to})
+	slot.older, *head = *head, s.count
+	if e.sent {
+		head := &s.bySent[e.sequence%maxHeard]
+		slot.olderSent, *head = *head, s.count
 	}
 }
 
 func (s *store) slot(number uint64) *event { return &s.events[(number-1)%maxHeard] }
 
+func (s *store) headOf(key addresses) *uint64 {
+	return &s.byEnds[maphash.Comparable(s.seed, key)%maxHeard]
+}
+
 // each calls do for the events of exactly these addresses within a time, the latest first.
 func (s *store) each(key addresses, from, to time.Duration, do func(*event)) {
-	s.walk(s.newest[key], func(e *event) uint64 { return e.older }, from, to, do)
+	if s.count == 0 {
+		return
+	}
+	for n := *s.headOf(key); s.has(n, from); n = s.slot(n).older {
+		if e := s.slot(n); e.at <= to && e.from == key.from && e.to == key.to {
+			do(e)
+		}
+	}
 }
 
 // eachSent calls do for the events of resets sent with a sequence number, likewise.
 func (s *store) eachSent(sequence uint32, from, to time.Duration, do func(*event)) {
-	s.walk(s.sent[sequence], func(e *event) uint64 { return e.olderSent }, from, to, do)
-}
-
-func (s *store) walk(newest uint64, older func(*event) uint64, from, to time.Duration, do func(*event)) {
-	for n := newest; n != 0 && n+maxHeard > s.count; {
-		e := s.slot(n)
-		if e.at < from {
-			return // one reset is told after the other, but for those that two processors make at once
-		}
-		if e.at <= to {
+	if s.count == 0 {
+		return
+	}
+	for n := s.bySent[sequence%maxHeard]; s.has(n, from); n = s.slot(n).olderSent {
+		if e := s.slot(n); e.at <= to && e.sequence == sequence {
 			do(e)
 		}
-		n = older(e)
 	}
+}
+
+// has says whether the event of that number is there and not before from: one is heard after the other, but for those that two
+// processors make at once.
+func (s *store) has(number uint64, from time.Duration) bool {
+	return number != 0 && number+maxHeard > s.count && s.slot(number).at >= from
 }
 
 // drained notes that all there was to hear was heard, but for lost.
