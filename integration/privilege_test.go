@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,9 +20,9 @@ import (
 )
 
 // start starts the proxy with its records on standard output.
-func (r *shipped) start() *exec.Cmd {
+func (r *shipped) start(args ...string) *exec.Cmd {
 	r.t.Helper()
-	cmd := exec.Command(r.whyreset, "run", "--config", r.config, "--log.output", "stdout")
+	cmd := exec.Command(r.whyreset, append([]string{"run", "--config", r.config, "--log.output", "stdout"}, args...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -155,7 +156,7 @@ log: {format: json}
 	}
 }
 
-// Mode redirect on the service's own host carries connections with no right left.
+// Mode redirect on the service's own host carries connections with no right left; the process that keeps the rules has one.
 func TestRedirectWithoutPrivileges(t *testing.T) {
 	t.Parallel()
 	r := newShipped(t, atServer, `
@@ -164,9 +165,15 @@ listeners:
 rules: {placement: server, state_dir: DIR}
 log: {format: json}
 `)
-	cmd := r.start()
-	if code, out := r.command(false, "rules", "apply"); code != 0 {
-		t.Fatalf("rules apply: exit code %d: %s", code, out)
+	keeper := r.start("--rules")
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // the rules come when the proxy listens
+		code, out := r.command(false, "rules", "status")
+		if code == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the rules are not in place: %s", out)
+		}
 	}
 	r.serve(80, lab.Read(100), lab.Write(100), lab.ReadAll())
 	for _, version := range []int{4, 6} {
@@ -181,8 +188,29 @@ log: {format: json}
 			t.Errorf("IPv%d: carried by %s, want web", version, got)
 		}
 	}
-	const want = "CapInh= CapPrm= CapEff= CapBnd= CapAmb= NoNewPrivs=1"
-	if got := rights(t, cmd.Process.Pid); len(got) != 1 || got[want] == 0 {
-		t.Errorf("the threads have %v, want %s", got, want)
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", keeper.Process.Pid))
+	for tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", keeper.Process.Pid)); len(tasks) > 0 && len(children) == 0; tasks = tasks[1:] {
+		children, err = os.ReadFile(tasks[0])
+	}
+	worker, convErr := strconv.Atoi(strings.TrimSpace(string(children)))
+	if err != nil || convErr != nil {
+		t.Fatalf("children %q: %v, %v, want one proxy", children, err, convErr)
+	}
+	for pid, keeps := range map[int]string{worker: "", keeper.Process.Pid: "1000"} { // CAP_NET_ADMIN
+		want := fmt.Sprintf("CapInh= CapPrm=%s CapEff=%[1]s CapBnd= CapAmb= NoNewPrivs=1", keeps)
+		got := rights(t, pid)
+		for deadline := time.Now().Add(patience); got[want] == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			got = rights(t, pid) // the keeper gives up what it does not need after the rules are there
+		}
+		if len(got) != 1 || got[want] == 0 {
+			t.Errorf("the threads of %d have %v, want %s", pid, got, want)
+		}
+	}
+	keeper.Process.Signal(syscall.SIGTERM)
+	if r.next("stopped"); r.log.Scan() {
+		t.Errorf("after the end there is %s", r.log.Text())
+	}
+	if _, out := r.command(false, "rules", "status"); !strings.Contains(out, "not in place") {
+		t.Errorf("after the end the rules are: %s", out)
 	}
 }
