@@ -7,8 +7,8 @@ import (
 	"syscall"
 
 	"whyreset/config"
-	"whyreset/proxy/intercept"
 	"whyreset/diagnose/evidence"
+	"whyreset/proxy/intercept"
 	"whyreset/proxy/watch"
 )
 

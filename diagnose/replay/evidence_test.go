@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"whyreset/diagnose/evidence"
+	"whyreset/diagnose/packet"
 )
 
 // packetsOf are the packets that the evidence tells of.
@@ -330,7 +331,7 @@ func TestEvidenceHeader(t *testing.T) {
 			"nothing":    {says(""), nil},
 			"no text":    {says("\x01\x02\x03"), nil},
 			"text":       {says("Access Denied"), &evidence.ResetSays{Text: "Access Denied"}},
-			"long text":  {says(strings.Repeat("x", 1000)), &evidence.ResetSays{Text: strings.Repeat("x", longestText)}},
+			"long text":  {says(strings.Repeat("x", 1000)), &evidence.ResetSays{Text: strings.Repeat("x", packet.LongestText)}},
 			"diagnostic": {says("\x33\xaa\x00\x09\x00\x00\x00\x00"), &evidence.ResetSays{Diagnostic: true, Code: 9}},
 			"multipath":  {withOptions(says(""), `1e048005`), &evidence.ResetSays{MPTCP: 5}},
 		} {

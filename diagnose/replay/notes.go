@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"whyreset/diagnose/evidence"
-	"whyreset/diagnose/header"
+	"whyreset/diagnose/packet"
 )
 
 // notes are what is kept of a flow for its evidence: the first packets, the last ones, those around its first reset, and for each half
@@ -106,46 +106,9 @@ func (n *notes) add(by int8, p *Packet, start time.Time, first bool) {
 }
 
 func packetEvidence(by int8, p *Packet) evidence.Packet {
-	t, o := &p.TCP, &p.TCP.Options
-	e := evidence.Packet{
-		From: evidence.Leg(by), To: evidence.Leg(1 - by), Flags: evidence.TCPFlags(t.Flags), IPv6: p.IP.Version == 6,
-		Seq: t.Seq, Ack: t.Ack, Payload: uint32(t.PayloadLength), Window: t.Window, Scale: evidence.ScaleUnknown,
-		TTL: p.IP.TTL, TOS: p.IP.TOS, DF: p.IP.DF, FlowLabel: p.IP.FlowLabel,
-		HasTimestamp: o.HasTimestamps, TSVal: o.TSVal, TSEcr: o.TSEcr, WindowScale: evidence.NoScale,
-		Cut: t.Payload == nil, Frame: uint64(p.Frame),
-	}
-	if !e.IPv6 { // the one of an IPv6 fragment says nothing of the next packet's
-		e.ID = uint16(p.IP.ID)
-	}
-	if t.Flags.Has(header.SYN) {
-		e.MSS, e.SACKAllowed = o.MSS, o.SACKPermitted
-		if o.HasWScale {
-			e.WindowScale = int8(min(o.WScale, 14)) // RFC 7323 §2.3
-		}
-	}
-	if t.Flags.Has(header.RST) {
-		e.Reset = resetSays(t)
-	}
+	e := packet.Evidence(&p.IP, &p.TCP)
+	e.From, e.To, e.Frame = evidence.Leg(by), evidence.Leg(1-by), uint64(p.Frame)
 	return e
-}
-
-// longestText is the longest text in a reset that is told; what devices write there is shorter.
-const longestText = 256
-
-func resetSays(t *header.TCP) *evidence.ResetSays {
-	says := evidence.ResetSays{MPTCP: t.Options.ResetReason}
-	if len(t.Payload) == t.PayloadLength {
-		var d header.Diagnostic
-		d, says.Diagnostic = header.ParseDiagnostic(t.Payload)
-		says.Code, says.Vendor = d.Code, d.Vendor
-	}
-	if text := header.Readable(t.Payload); !says.Diagnostic {
-		says.Text = string(text[:min(len(text), longestText)])
-	}
-	if says == (evidence.ResetSays{}) {
-		return nil
-	}
-	return &says
 }
 
 // lookBack is how many packets a copy may come after its original.

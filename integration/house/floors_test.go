@@ -15,6 +15,7 @@ var floors = map[string]int{
 	"diagnose/header":         0,
 	"proxy/kernel":            0,
 	"diagnose/cause":          1,
+	"diagnose/packet":         1,
 	"proxy/intercept":         1,
 	"proxy/rules":             1,
 	"diagnose":                2,
@@ -59,7 +60,7 @@ var doors = []door{
 // pure holds the packages that turn evidence into a verdict: the same evidence must give the same verdict on any
 // machine on any day, so they have no way to ask the system for anything.
 var (
-	pure    = []string{"diagnose", "diagnose/cause", "diagnose/evidence", "diagnose/header"}
+	pure    = []string{"diagnose", "diagnose/cause", "diagnose/evidence", "diagnose/header", "diagnose/packet"}
 	outside = []string{"io/fs", "io/ioutil", "math/rand", "math/rand/v2", "net", "net/http", "os", "os/signal", "os/user"}
 )
 

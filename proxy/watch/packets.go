@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/header"
+	"whyreset/diagnose/packet"
 )
 
 // Packets watches the headers of packets with an AF_PACKET socket. It needs CAP_NET_RAW when it is opened, and sees the network
@@ -178,7 +178,7 @@ func (w *Packets) take(f *frame, at time.Duration) {
 		if state == header.Broken || tcp.Known < 20 {
 			return
 		}
-		a := arrival{note: note{at: at, device: f.device, Packet: packetOf(&ip, &tcp)}, loopback: f.loopback}
+		a := arrival{note: note{at: at, device: f.device, Packet: packet.Evidence(&ip, &tcp)}, loopback: f.loopback}
 		src, dst := netip.AddrPortFrom(ip.Src, tcp.SrcPort), netip.AddrPortFrom(ip.Dst, tcp.DstPort)
 		a.partly = !w.concern.covers(src, dst)
 		// On the loopback device both ends may be ours: the same packet is then of two legs. Where clients choose, the end that is
@@ -197,42 +197,4 @@ func (w *Packets) take(f *frame, at time.Duration) {
 			w.table.add(keyOf(src, dst), &a)
 		}
 	}
-}
-
-// packetOf puts a header into the words of the evidence. From is the direction, until it is told.
-func packetOf(ip *header.IP, t *header.TCP) evidence.Packet {
-	o := &t.Options
-	p := evidence.Packet{
-		Flags: evidence.TCPFlags(t.Flags), IPv6: ip.Version == 6, Seq: t.Seq, Ack: t.Ack, Payload: uint32(t.PayloadLength),
-		Window: t.Window, Scale: evidence.ScaleUnknown, TTL: ip.TTL, TOS: ip.TOS, DF: ip.DF, FlowLabel: ip.FlowLabel,
-		HasTimestamp: o.HasTimestamps, TSVal: o.TSVal, TSEcr: o.TSEcr, WindowScale: evidence.NoScale,
-	}
-	if !p.IPv6 { // the one of an IPv6 fragment says nothing of the next packet's
-		p.ID = uint16(ip.ID)
-	}
-	if t.Flags.Has(header.SYN) {
-		p.MSS, p.SACKAllowed = o.MSS, o.SACKPermitted
-		if o.HasWScale {
-			p.WindowScale = int8(min(o.WScale, 14)) // RFC 7323 §2.3
-		}
-	}
-	if t.Flags.Has(header.RST) {
-		p.Reset = resetSays(t)
-	}
-	return p
-}
-
-// resetSays reads the reason that a reset may carry. A text longer than the frame is cut with it.
-func resetSays(t *header.TCP) *evidence.ResetSays {
-	says := evidence.ResetSays{MPTCP: t.Options.ResetReason}
-	d, ok := header.ParseDiagnostic(t.Payload)
-	if ok && t.PayloadLength == len(t.Payload) {
-		says.Diagnostic, says.Code, says.Vendor = true, d.Code, d.Vendor
-	} else {
-		says.Text = string(header.Readable(t.Payload))
-	}
-	if says == (evidence.ResetSays{}) {
-		return nil
-	}
-	return &says
 }
