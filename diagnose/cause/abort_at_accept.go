@@ -73,8 +73,7 @@ func (c *Case) taken() uint64 {
 	return c.out()
 }
 
-// cutOnWire reads the reset's own packet. Nothing can have been unread, so it is an abort; an application that aborts later than at once
-// has had the connection.
+// cutOnWire reads the reset's own packet. Nothing can have been unread, so it is an abort.
 func cutOnWire(c *Case, after time.Duration) Finding {
 	if !c.reset() || c.wire.form() != active || c.wire.upTo(c.Leg, c.wire.rst).bytes > 0 || c.onWire() && !c.wire.begins() || !c.maker.own() || c.cleared(evidence.ReasonState, evidence.ReasonAbortOnClose) {
 		return Finding{}
@@ -89,9 +88,10 @@ func cutOnWire(c *Case, after time.Duration) Finding {
 		return Finding{}
 	case s != Silent:
 		f.Strength, f.For = s, append(f.For, c.citeKernel())
-	case c.captured && after > acceptTime+2*c.rtt():
+	case after > acceptTime+2*c.rtt() && c.maker.stack != linuxStack && c.wire.resetPacket().Window == 0:
+		// Of stacks that put no window in an abort it is not known that nothing else sends the same.
 		f.Against = []Cite{packets("it took %s over it: an application may have had the connection, and aborted it", ms(after))}
-	case c.captured && c.wire.watched && c.wire.final[evidence.Upstream] != nil && c.wire.ttlStep() == 0:
+	case c.captured && after <= acceptTime+2*c.rtt() && c.wire.watched && c.wire.final[evidence.Upstream] != nil && c.wire.ttlStep() == 0:
 		f.Strength = Conclusive
 	default:
 		f.Strength = Likely

@@ -24,6 +24,7 @@ type Case struct {
 	Final       [3]evidence.Transfer // by leg: the last account
 	Snap        [3]*evidence.Snapshot
 	ICMP        *evidence.ICMP // of the connect phase
+	Soft        *evidence.ICMP // the last about an open connection, which only packets show; nil: none
 
 	// What must be there for a verdict that rests on something not having happened: one observation that
 	// is missing must not turn a reset into a clean close, or a user into a health check.

@@ -53,6 +53,9 @@ func (c *Case) readWire(e wireEnd) {
 		if !c.Connected && c.ICMP == nil {
 			c.ICMP = c.wire.aboutSYN(c.Evidence)
 		}
+		if c.Connected {
+			c.readSoft()
+		}
 		n := c.wire.rst
 		if n < 0 {
 			n = len(c.wire.packets)
@@ -188,4 +191,14 @@ func (w *wire) lost(to evidence.Leg) int64 {
 		}
 	}
 	return 0
+}
+
+// readSoft finds the last ICMP error about what we sent over an open connection: soft, until it is given up (RFC 5461).
+func (c *Case) readSoft() {
+	for _, o := range c.Observations {
+		if e, ok := o.What.(evidence.ICMP); ok && e.OnWire && o.Leg == c.Leg && e.About == evidence.NoLeg && e.MTU == 0 && o.At <= c.End.At {
+			soft := e
+			c.Soft = &soft
+		}
+	}
 }

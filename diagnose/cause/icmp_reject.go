@@ -26,6 +26,20 @@ var _ = register(Cause{
 		if c.Leg != evidence.Upstream {
 			return Finding{}
 		}
+		if c.Connected && c.Soft != nil && c.gaveUp() && prohibits(c.Soft) && !c.fromHere(c.Soft) {
+			f := Finding{
+				Strength: Conclusive,
+				Sentence: say("%s refused our packets to upstream %s by ICMP until the connection was given up: %s", box(c.Soft.From), c.Server, icmpName(c.Soft)),
+				For: []Cite{
+					packets("ICMP error %s from %s about what was sent", icmpName(c.Soft), c.Soft.From),
+					saw("the connection ended with %s: the last ICMP error takes the place of the timeout (tcp_write_err)", c.errno()),
+				},
+			}
+			if c.Soft.From == c.Server.Addr() {
+				f.Origin = Host
+			}
+			return f
+		}
 		if c.Connected {
 			// Established, only the give-up tells the last soft error (tcp_write_err), without its sender.
 			if e := c.errno(); e == evidence.ECONNREFUSED || e == evidence.EACCES || e == evidence.ENOPROTOOPT {

@@ -43,8 +43,9 @@ var _ = register(Cause{
 
 // wentOn says that an end sent something other than resets later than packets that were on their way.
 func (w *wire) wentOn(end evidence.Leg, after int) bool {
+	flight := w.flight(end)
 	for i := after + 1; i < len(w.packets); i++ {
-		if p := &w.packets[i]; p.From == end && p.ordinary() && p.at-w.packets[after].at > w.flight(end) {
+		if p := &w.packets[i]; p.From == end && p.ordinary() && p.at-w.packets[after].at > flight {
 			return true
 		}
 	}

@@ -20,7 +20,8 @@ var _ = register(Cause{
 		{"firewall_reject", "A reset made by a rule here looks like one from outside; a capture shows that it never was on the wire"},
 	},
 	IETF: 9, HAProxy: "SC", Envoy: "UF",
-	Beats: []string{"unreachable", "icmp_reject", "path_silent", "app_abort", "app_close_unread", "stale_connection", "firewall_reject", "injected_reset"},
+	Beats: []string{"unreachable", "icmp_reject", "path_silent", "app_abort", "app_close_unread", "stale_connection", "firewall_reject", "injected_reset", "connect_timeout",
+		"keepalive_unanswered", "port_closed"},
 	Rule: func(c *Case) Finding {
 		if c.neverLeft() {
 			s := c.Snap[c.Leg]
@@ -110,6 +111,16 @@ func deafHere(c *Case) Finding {
 	case c.gaveUp():
 		ours := w.upTo(evidence.NoLeg, len(w.packets))
 		theirs := w.upTo(c.Leg, len(w.packets))
+		if heard := w.answeredProbes(c.Leg, c.End.At); heard >= 2 {
+			return Finding{
+				Strength: Likely,
+				Sentence: say("a rule of this host kept the answers of %s from the proxy's socket, until the keepalive gave up", c.who()),
+				For: []Cite{
+					c.saw("the connection ended with %s", c.errno()),
+					packets("the last %d keepalive probes were answered, and the answers came in here", heard),
+				},
+			}
+		}
 		again := w.deaf(evidence.NoLeg, -1)
 		if again == nil || !ours.known || !theirs.acks || after(ours.next, theirs.acked) {
 			break
@@ -130,12 +141,25 @@ func deafHere(c *Case) Finding {
 			}
 		}
 		return f
+	case !c.Connected && c.Leg == evidence.Upstream && (c.did(evidence.ConnectTimeout) || c.connectFailed(evidence.ETIMEDOUT)):
+		for i := range w.packets {
+			p := &w.packets[i]
+			if p.From == c.Leg && p.has(evidence.SYN) && p.has(evidence.ACK) && c.End.At-p.at > w.flight(evidence.NoLeg) {
+				return Finding{
+					Strength: Likely,
+					Sentence: say("a rule of this host kept the answer of upstream %s from the proxy's socket", c.Server),
+					For: []Cite{packets("the SYN-ACK came in here at %s, %s before the attempt was given up", ms(p.at), ms(c.End.At-p.at)),
+						saw("the attempt ended unanswered, as the socket saw it")},
+				}
+			}
+		}
 	}
 	return Finding{}
 }
 
 // deaf is the first packet in which an end sends again, after packet number n, what the other had acknowledged long enough before.
 func (w *wire) deaf(end evidence.Leg, n int) *heard {
+	flight := w.flight(end)
 	var acked uint32
 	var ackedAt time.Duration
 	known := false
@@ -144,7 +168,7 @@ func (w *wire) deaf(end evidence.Leg, n int) *heard {
 		switch {
 		case p.From != end && p.ordinary() && p.has(evidence.ACK) && (!known || after(p.Ack, acked)):
 			acked, ackedAt, known = p.Ack, p.at, true
-		case p.From == end && i > n && p.ordinary() && p.Payload > 1 && known && !after(p.End(), acked) && p.at-ackedAt > w.flight(end):
+		case p.From == end && i > n && p.ordinary() && p.Payload > 1 && known && !after(p.End(), acked) && p.at-ackedAt > flight:
 			return p
 		}
 	}
@@ -161,4 +185,29 @@ func (w *wire) endsHere(end evidence.Leg) bool {
 		}
 	}
 	return false
+}
+
+// answeredProbes counts our keepalive probes, the last ones before the time given, that an end answered.
+func (w *wire) answeredProbes(end evidence.Leg, before time.Duration) (n int) {
+	waiting := false
+	for i := range w.packets {
+		p := &w.packets[i]
+		switch {
+		case p.at > before:
+			return n
+		case p.From == evidence.NoLeg && p.Probe && p.ordinary():
+			if waiting {
+				n = 0
+			}
+			waiting = true
+		case p.From == end && p.ordinary() && waiting:
+			waiting, n = false, n+1
+		case p.From == evidence.NoLeg && p.ordinary() && p.Payload > 0:
+			waiting, n = false, 0
+		}
+	}
+	if waiting {
+		return 0
+	}
+	return n
 }

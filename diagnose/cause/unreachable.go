@@ -28,6 +28,20 @@ var _ = register(Cause{
 		default:
 			return Finding{}
 		}
+		if c.Connected && c.Soft != nil && prohibits(c.Soft) {
+			return Finding{}
+		}
+		if c.Connected && c.Soft != nil && saysUnreachable(c.Soft) {
+			return Finding{
+				Strength: Likely,
+				Sentence: say("the way to %s was lost: %s says %s, until the connection was given up", c.who(), box(c.Soft.From), icmpName(c.Soft)),
+				For: []Cite{
+					saw("the connection ended with %s: the last ICMP error takes the place of the timeout (tcp_write_err)", e),
+					packets("ICMP error %s from %s about what was sent", icmpName(c.Soft), c.Soft.From),
+				},
+				Settle: []string{"the routes and rules of the box named"},
+			}
+		}
 		if c.Connected {
 			return Finding{
 				Strength: Likely,

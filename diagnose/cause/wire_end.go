@@ -47,7 +47,7 @@ func (w *wire) took(i int) bool {
 	if !w.acceptable(i) {
 		return false
 	}
-	to := w.upTo(r.To, i)
+	to, flight := w.upTo(r.To, i), w.flight(r.To)
 	for j := i + 1; j < len(w.packets); j++ {
 		p := &w.packets[j]
 		switch {
@@ -56,7 +56,7 @@ func (w *wire) took(i int) bool {
 			if p.has(evidence.ACK) {
 				return false // the handshake went on
 			} // else: some ask again when they are refused
-		case p.at-r.at <= w.flight(r.To):
+		case p.at-r.at <= flight:
 		case p.Payload > 0, p.has(evidence.FINFlag), p.has(evidence.ACK) && (!to.acks || after(p.Ack, to.acked)):
 			return false
 		}

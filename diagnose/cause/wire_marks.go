@@ -96,6 +96,9 @@ func (w *wire) oddActive() (odd []string) {
 			odd = append(odd, say("IP ID %d does not continue the count, %d before", r.ID, last.ID))
 		}
 	}
+	if ours := w.lastOf(r.To); ours != nil && !ours.has(evidence.SYN) && r.Window == ours.Window && r.Window != 0 && !w.announced(r.From, r.Window) {
+		odd = append(odd, say("its window %d is that of the packet before it, which went the other way", r.Window))
+	}
 	if r.IPv6 && w.labels(r.From) && r.FlowLabel == 0 {
 		odd = append(odd, "no flow label, though the connection has one")
 	}
@@ -177,4 +180,14 @@ func (w *wire) wrongAnswer() string {
 		return "it acknowledges the SYN's own number, not the one behind it"
 	}
 	return ""
+}
+
+// announced says that an end has had that window in a packet of its own.
+func (w *wire) announced(by evidence.Leg, window uint16) bool {
+	for i := range w.packets[:w.rst] {
+		if p := &w.packets[i]; p.From == by && p.ordinary() && p.Window == window {
+			return true
+		}
+	}
+	return false
 }
