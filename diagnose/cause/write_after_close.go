@@ -95,7 +95,7 @@ func lateBytesOnWire(c *Case) Finding {
 		for _, text := range c.maker.boxMarks {
 			f.Against = append(f.Against, packets("%s", text))
 		}
-	case data && w.allResetsOf(r.From) && (a.fits || a.known && a.rtt < measurable):
+	case data && w.closedFirst() && w.allResetsOf(r.From) && (a.fits || a.known && a.rtt < measurable):
 		f.Strength = Conclusive
 		f.For = append(f.For, packets("it answers %s that the closed socket could not take", size(uint64(max(1, w.unacked())))))
 	}
@@ -127,4 +127,23 @@ func lateBytesElsewhere(c *Case, fin time.Duration) Finding {
 		}
 	}
 	return Finding{}
+}
+
+// closedFirst says that the late bytes were sent in full knowledge of the FIN, and that all before it had been acknowledged by it: nothing
+// was left that a close could have thrown away unread, and no reset for that can have been missed.
+func (w *wire) closedFirst() bool {
+	r := w.resetPacket()
+	var sent uint32
+	known := false
+	for i := range w.packets[:w.rst] {
+		p := &w.packets[i]
+		switch {
+		case !p.ordinary():
+		case p.From == r.To && (!known || after(p.End(), sent)):
+			sent, known = p.End(), true
+		case p.From == r.From && p.has(evidence.FINFlag):
+			return known && !after(sent, p.Ack) && r.Seq == p.End()
+		}
+	}
+	return false
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,24 +15,12 @@ import (
 
 // elsewhere reads a capture of the lab as if it had been taken further on the way to the endpoint: the endpoint's packets earlier, the
 // observer's later, and their TTLs by the hops between. by is at most the 10 ms that the lab's way takes.
-func elsewhere(t *testing.T, path string, by time.Duration, hops uint8) (all []*Connection) {
+func elsewhere(t *testing.T, path string, by time.Duration, hops uint8) []*Connection {
 	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := NewReader(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var frames []Frame
-	for {
-		f, err := r.Next()
-		if err != nil {
-			break
-		}
-		f.Data = slices.Clone(f.Data)
-		p := Decode(&f)
+	frames := labFrames(t, path)
+	for i := range frames {
+		f := &frames[i]
+		p := Decode(f)
 		if p.Kind != Segment {
 			return nil
 		}
@@ -47,16 +36,12 @@ func elsewhere(t *testing.T, path string, by time.Duration, hops uint8) (all []*
 		} else if at = 14; f.Data[at] == 0x45 {
 			f.Data[at+8] = ttl
 		}
-		frames = append(frames, f)
 	}
 	slices.SortStableFunc(frames, func(a, b Frame) int { return a.At.Compare(b.At) })
-	tracker := NewTracker(func(c *Connection) { all = append(all, c) })
 	for i := range frames {
 		frames[i].Number = i + 1
-		tracker.Add(&frames[i])
 	}
-	tracker.Flush()
-	return all
+	return track(frames, nil)
 }
 
 // TestLabFromElsewhere explains what an endpoint did from captures in the middle of the way and at the endpoint itself.
@@ -85,4 +70,61 @@ func TestLabFromElsewhere(t *testing.T) {
 		}
 		t.Logf("%s: %v", place.name, count)
 	}
+}
+
+// TestLabLossy leaves frames out before they are read: one after the other, the first few, and all of a direction. What is left must not
+// make a verdict wrong and sure.
+func TestLabLossy(t *testing.T) {
+	for _, row := range readTruth(t) {
+		if row.outcome == "-" || row.outcome == "none" {
+			continue
+		}
+		frames := labFrames(t, filepath.Join(labCaptures, row.capture+".pcap"))
+		without := func(what string, gone func(i int, f *Frame) bool) {
+			v, _ := judged(track(frames, gone))
+			if v.Confidence == cause.Conclusive && v.Harmful() && !slices.Contains(row.accepted, v.Cause) {
+				t.Errorf("%s without %s: got conclusively %s (%s, for %v), want one of %q", row.capture, what, v.Cause, v.Sentence, v.For, row.accepted)
+			}
+		}
+		for n := range frames {
+			without(fmt.Sprintf("frame %d", n+1), func(i int, _ *Frame) bool { return i == n })
+			without(fmt.Sprintf("frames up to %d", n+1), func(i int, _ *Frame) bool { return i <= n })
+			without(fmt.Sprintf("frames from %d", n+1), func(i int, _ *Frame) bool { return i >= n })
+		}
+		first := Decode(&frames[0])
+		without("one direction", func(_ int, f *Frame) bool { p := Decode(f); return p.IP.Src == first.IP.Src })
+		without("the other direction", func(_ int, f *Frame) bool { p := Decode(f); return p.IP.Src != first.IP.Src })
+	}
+}
+
+func labFrames(t *testing.T, path string) (frames []Frame) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		f, err := r.Next()
+		if err != nil {
+			return frames
+		}
+		f.Data = slices.Clone(f.Data)
+		frames = append(frames, f)
+	}
+}
+
+// track sorts frames into connections, but for those that are gone.
+func track(frames []Frame, gone func(int, *Frame) bool) (all []*Connection) {
+	tracker := NewTracker(func(c *Connection) { all = append(all, c) })
+	for i := range frames {
+		if gone == nil || !gone(i, &frames[i]) {
+			tracker.Add(&frames[i])
+		}
+	}
+	tracker.Flush()
+	return all
 }
