@@ -39,6 +39,10 @@ func actionOf(c *cause.Case, id string) Action {
 		return TimedOut
 	}
 	switch w := c.End.What.(type) {
+	case nil:
+		if c.Unfinished() {
+			return Closed // of the words there are, the one that accuses nobody
+		}
 	case evidence.Socket:
 		if w.Saw == evidence.FIN {
 			return Closed
@@ -74,6 +78,8 @@ const bulk = 64 << 10
 func impactOf(c *cause.Case, id string) Impact {
 	switch {
 	case harmless[id]:
+		return NoImpact
+	case c.Unfinished():
 		return NoImpact
 	case c.End.What == nil:
 		return UnknownImpact

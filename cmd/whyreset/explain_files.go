@@ -54,7 +54,11 @@ func findFiles(names []string, stdin io.Reader) (files []*explainFile, problems 
 
 func findFile(name string, stdin io.Reader) (*explainFile, error) {
 	if name == "-" {
-		return &explainFile{name: "standard input", series: "-", once: stdin}, nil
+		f := &explainFile{name: "standard input", series: "-", once: stdin}
+		if file, ok := stdin.(*os.File); ok {
+			f.info, _ = file.Stat() // without it nobody notices when the output is the same file
+		}
+		return f, nil
 	}
 	info, err := os.Stat(name)
 	if err != nil {

@@ -36,18 +36,28 @@ func (e *explainer) startProgress(files []*explainFile) *explainProgress {
 		}
 		all += f.info.Size()
 	}
-	go p.show(e, all)
+	terminal := e.stderr
+	e.stderr = overProgress{terminal}
+	go p.show(e, terminal, all)
 	return p
 }
 
-func (p *explainProgress) show(e *explainer, all int64) {
+// overProgress writes in the place of the line that shows the progress.
+type overProgress struct{ terminal io.Writer }
+
+func (o overProgress) Write(b []byte) (int, error) {
+	_, err := o.terminal.Write(append([]byte(clearLine), b...))
+	return len(b), err
+}
+
+func (p *explainProgress) show(e *explainer, terminal io.Writer, all int64) {
 	defer close(p.gone)
 	start := time.Now()
 	for wait := progressAfter; ; wait = progressEvery {
 		select {
 		case <-p.quit:
 			if wait == progressEvery {
-				io.WriteString(e.stderr, clearLine)
+				io.WriteString(terminal, clearLine)
 			}
 			return
 		case <-time.After(wait):
@@ -58,7 +68,7 @@ func (p *explainProgress) show(e *explainer, all int64) {
 		if all > 0 {
 			share = fmt.Sprintf("%d %% of %s", min(100, 100*read/all), render.Size(uint64(all)))
 		}
-		fmt.Fprintf(e.stderr, "%s%s, %s/s, %s told", clearLine, share, render.Size(rate), plural(int(e.told.Load()), "connection"))
+		fmt.Fprintf(terminal, "%s%s, %s/s, %s told", clearLine, share, render.Size(rate), plural(int(e.told.Load()), "connection"))
 	}
 }
 

@@ -38,7 +38,8 @@ func (e *explainer) explain(f *finding) *explainStory {
 	return s
 }
 
-// explainCaptured explains a connection of a capture. It is told if something ended it that was not two FINs.
+// explainCaptured explains a connection of a capture. It is told if it holds a reset or did not end clean; one that
+// goes on beyond the capture is neither.
 func (e *explainer) explainCaptured(f *finding) (s *explainStory, told bool) {
 	c, ev := f.captured, f.captured.Evidence()
 	e.sequence++
@@ -62,7 +63,7 @@ func (e *explainer) explainCaptured(f *finding) (s *explainStory, told bool) {
 		s.Capture = &here
 	}
 	s.ID = captureID(f, file, number)
-	return s, c.Reset != nil || s.Verdict.Cause != "unknown" && !clean(&s.Verdict)
+	return s, c.Reset != nil || !clean(&s.Verdict)
 }
 
 // captureID is the same whenever the same capture is explained.

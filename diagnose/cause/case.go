@@ -254,6 +254,9 @@ func (c *Case) clientSpokeLast() bool {
 	return c.Down.In > 0 && (c.Up.In == 0 || c.Down.LastIn > c.Up.LastIn)
 }
 
+// Unfinished says that the connection goes on beyond the capture: nothing is known of an end, and nothing need have happened.
+func (c *Case) Unfinished() bool { return c.captured && c.End.What == nil }
+
 // isFIN says that the ending to explain is a FIN: nothing worse happened.
 func (c *Case) isFIN() bool {
 	return isFIN(c.End)

@@ -11,7 +11,9 @@ var _ = register(Cause{
 	},
 	Rule: func(c *Case) Finding {
 		f := Finding{Strength: Possible, Sentence: "the connection ended in a way that no rule explains"}
-		if c.End.What == nil {
+		if c.Unfinished() {
+			f.Sentence = "the capture holds no end of the connection"
+		} else if c.End.What == nil {
 			f.Sentence = "the connection is over and no end of it was seen"
 		} else if e := c.errno(); e != 0 {
 			f.Sentence = say("%s ended the connection with %s, which no rule explains", c.who(), e)
