@@ -153,7 +153,8 @@ func (w *Witness) Of(c *Connection) (seen []evidence.Observation, coverage strin
 		seen = append(seen, evidence.Observation{At: max(0, e.at-began), Leg: cmp.Or(sender, receiver),
 			What: e.kernel(sender, receiver, w.own)})
 	}
-	for _, key := range ends.keys() {
+	var keys [8]addresses
+	for _, key := range ends.keys(&keys) {
 		w.heard.each(key, from, to, func(e *event) {
 			sender, receiver, fit := ends.match(e, w.own)
 			if fit == fitUnclear {

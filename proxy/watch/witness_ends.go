@@ -38,21 +38,18 @@ func endsOf(c *Connection) ends {
 //
 // A client on this machine whose connection was redirected knows the address that it meant and not ours, so the kernel
 // tells of its resets with that. Of a reset for a listening socket tracefs tells only the port.
-func (s ends) keys() (keys []addresses) {
-	add := func(k addresses) {
-		if !slices.Contains(keys, k) {
-			keys = append(keys, k)
+func (s *ends) keys(into *[8]addresses) []addresses {
+	keys := into[:0]
+	for _, p := range [...][2]end{{s.client, s.ownDown}, {s.server, s.ownUp}, {s.client, s.meant}} {
+		for _, key := range [...]addresses{{p[0], p[1]}, {p[1], p[0]}} {
+			if key.from != (end{}) && key.to != (end{}) && !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
 		}
 	}
-	for _, p := range [][2]end{{s.client, s.ownDown}, {s.server, s.ownUp}, {s.client, s.meant}} {
-		if p[0] != (end{}) && p[1] != (end{}) {
-			add(addresses{p[0], p[1]})
-			add(addresses{p[1], p[0]})
-		}
-	}
-	for _, p := range []end{s.ownDown, s.server} {
+	for _, p := range [...]end{s.ownDown, s.server} {
 		if p != (end{}) {
-			add(addresses{from: end{port: p.port}})
+			keys = append(keys, addresses{from: end{port: p.port}})
 		}
 	}
 	return keys
@@ -72,7 +69,7 @@ const (
 // The stack that tells of a reset is the sender's, or that of the one who accepted it. In transparent mode both legs may
 // have the same four-tuple, once with us at one end of it and once at the other: then only the namespace tells our own
 // socket from the far end's.
-func (s ends) match(e *event, own uint32) (from, to evidence.Leg, how fit) {
+func (s *ends) match(e *event, own uint32) (from, to evidence.Leg, how fit) {
 	if e.listener {
 		return s.matchListener(e)
 	}
@@ -118,7 +115,7 @@ func (s ends) match(e *event, own uint32) (from, to evidence.Leg, how fit) {
 }
 
 // matchListener is for a reset of which only the sender's port is known.
-func (s ends) matchListener(e *event) (from, to evidence.Leg, how fit) {
+func (s *ends) matchListener(e *event) (from, to evidence.Leg, how fit) {
 	switch e.from.port {
 	case s.server.port:
 		return evidence.Upstream, evidence.NoLeg, fits

@@ -69,7 +69,8 @@ func TestMatch(t *testing.T) {
 			if test.ours {
 				wantFrom, wantTo = wantTo, wantFrom
 			}
-			from, to, got := endsOf(&test.c).match(&e, ownNetns)
+			ends := endsOf(&test.c)
+			from, to, got := ends.match(&e, ownNetns)
 			if from != wantFrom || to != wantTo || got != test.fit {
 				t.Errorf("got from %v to %v (%d), want from %v to %v (%d)", from, to, got, wantFrom, wantTo, test.fit)
 			}
