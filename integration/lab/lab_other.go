@@ -42,3 +42,12 @@ func (*Host) LinkDown(string) error { return errNotLinux }
 func (*Host) LinkUp(string) error { return errNotLinux }
 
 func (*Host) cutOff() error { return errNotLinux }
+
+// Capture is nothing here.
+type Capture struct{}
+
+// Capture answers that the lab needs Linux.
+func (*Host) Capture(string) (*Capture, error) { return nil, errNotLinux }
+
+// Frames answers that the lab needs Linux.
+func (*Capture) Frames() ([]Frame, error) { return nil, errNotLinux }

@@ -277,16 +277,22 @@ func (e *Env) later(fn func()) {
 	e.closing = append(e.closing, fn)
 }
 
-// close ends everything, and the proxies last: a connection that one of them has not even accepted yet must not be ended
-// by their stop.
-func (e *Env) close() error {
+// endAll ends everything but the hosts, and the proxies last: a connection that one of them has not even accepted yet must
+// not be ended by their stop.
+func (e *Env) endAll() {
 	for i := len(e.closing) - 1; i >= 0; i-- {
 		e.closing[i]()
 	}
+	e.closing = nil
 	for _, p := range e.proxies {
 		p.awaitReport()
 	}
 	e.StopProxy()
+}
+
+// close ends everything.
+func (e *Env) close() error {
+	e.endAll()
 	if e.Net != nil {
 		return e.Net.Close()
 	}

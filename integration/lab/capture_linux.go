@@ -1,0 +1,124 @@
+package lab
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Capture sees every frame that comes to an interface of a host or leaves it.
+type Capture struct {
+	socket *os.File
+	frames []Frame
+	err    error
+	done   chan struct{}
+}
+
+// Capture begins to watch an interface of the host: eth0, or toclient or toserver of one that forwards.
+func (h *Host) Capture(name string) (*Capture, error) {
+	c := &Capture{done: make(chan struct{})}
+	err := h.Do(func() error {
+		link, err := netlink.LinkByName(name)
+		if err == nil {
+			c.socket, err = openCapture(link.Attrs().Index)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("capture at %s: %w", name, err)
+	}
+	go c.read()
+	return c, nil
+}
+
+func openCapture(index int) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, unavailable("socket(AF_PACKET)", err)
+	}
+	for _, o := range [][2]int{{unix.SO_RCVBUF, 64 << 20}, {unix.SO_TIMESTAMPNS, 1}} {
+		if err == nil {
+			err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[0], o[1]) // SO_RCVBUF: as much as net.core.rmem_max allows
+		}
+	}
+	if err == nil {
+		all := uint16(unix.ETH_P_ALL)
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all<<8 | all>>8, Ifindex: index})
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "capture"), nil
+}
+
+// stopAfter is how long Frames waits for what is on its way into the socket's queue. A frame is there as soon as it is sent.
+const stopAfter = 20 * time.Millisecond
+
+// Frames ends the capture and returns what was seen. The error says so if some of it was lost.
+func (c *Capture) Frames() ([]Frame, error) {
+	c.socket.SetReadDeadline(time.Now().Add(stopAfter))
+	<-c.done
+	defer c.socket.Close()
+	raw, err := c.socket.SyscallConn()
+	if err != nil {
+		return c.frames, errors.Join(c.err, err)
+	}
+	raw.Control(func(fd uintptr) {
+		stats, statErr := unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+		if err = statErr; err == nil && stats.Drops > 0 {
+			err = fmt.Errorf("%d frames came faster than they were read, and are missing", stats.Drops)
+		}
+	})
+	return c.frames, errors.Join(c.err, err)
+}
+
+func (c *Capture) read() {
+	defer close(c.done)
+	raw, err := c.socket.SyscallConn()
+	if err != nil {
+		c.err = err
+		return
+	}
+	buf, oob := make([]byte, longestFrame), make([]byte, 128)
+	for {
+		var n, oobn int
+		var got error
+		err := raw.Read(func(fd uintptr) bool {
+			n, oobn, _, _, got = unix.Recvmsg(int(fd), buf, oob, 0)
+			return got != unix.EAGAIN
+		})
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		case err != nil:
+			c.err = err
+			return
+		case got == unix.ENETDOWN: // a cable was pulled out: told once, and it goes on
+			continue
+		case got != nil:
+			c.err = os.NewSyscallError("recvmsg", got)
+			return
+		}
+		c.frames = append(c.frames, Frame{At: stampOf(oob[:oobn]), Bytes: append([]byte(nil), buf[:n]...)})
+	}
+}
+
+// stampOf is the time in SCM_TIMESTAMPNS.
+func stampOf(oob []byte) time.Time {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return time.Time{}
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
+			return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+		}
+	}
+	return time.Time{}
+}
