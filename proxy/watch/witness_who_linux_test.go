@@ -218,3 +218,59 @@ func BenchmarkReset(b *testing.B) {
 		})
 	}
 }
+
+// A packet for a connection that its host has forgotten meets a socket that listens: the reset bears the packet's addresses, which
+// that socket does not have.
+func TestWitnessListenerMet(t *testing.T) {
+	w := witness(t, "raw tracepoints")
+	if w == nil {
+		return
+	}
+	needLab(t, lab.NFT)
+	needLab(t, lab.SS)
+	n, err := lab.New(lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	for _, at := range []netip.Addr{n.Server.Addr4(), n.Server.Addr6()} {
+		t.Run(at.String(), func(t *testing.T) {
+			ln, err := n.Server.Listen("tcp", netip.AddrPortFrom(at, 0).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			began := time.Now()
+			ours, err := n.Client.Dial(context.Background(), "tcp", addrPort(ln.Addr()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ours.Close()
+			peer, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer peer.Close()
+			if err := n.Server.NFT("table inet silent { chain o { type filter hook output priority 0; tcp flags rst drop; }; }"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := n.Server.KillSockets("state", "established", "sport", "=", fmt.Sprint(addrPort(ln.Addr()).Port())); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Server.FlushNFT(); err != nil {
+				t.Fatal(err)
+			}
+			ours.Write([]byte("still there?"))
+			awaitError(t, ours.(*net.TCPConn))
+			seen, _ := w.Of(&Connection{Accepted: began, Ended: time.Now(), Up: Leg{Own: addrPort(ours.LocalAddr()), Far: addrPort(ours.RemoteAddr())}})
+			const tcpListen = 10
+			want := evidence.Kernel{Sent: true, From: evidence.Upstream, Reason: evidence.ReasonFlags, State: tcpListen, Foreign: true}
+			for _, o := range seen {
+				if o.What == want {
+					return
+				}
+			}
+			t.Errorf("got %+v, want %+v among it", seen, want)
+		})
+	}
+}
