@@ -3,12 +3,12 @@ package proxy
 import (
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
 
 	"whyreset/config"
-	"whyreset/proxy/intercept"
 	"whyreset/proxy/kernel"
 	"whyreset/proxy/rules"
 )
@@ -31,9 +31,42 @@ func TestConfigAllowsWhatIsPossible(t *testing.T) {
 	}
 }
 
-func TestMarkIsThatOfTheRules(t *testing.T) {
-	if intercept.DefaultMark != rules.DefaultMark {
-		t.Errorf("the proxy marks with %#x, the rules go by %#x", intercept.DefaultMark, rules.DefaultMark)
+func TestDefaultsAreThoseOfTheRules(t *testing.T) {
+	got := config.Defaults().Rules
+	if got.Mark != rules.DefaultMark || got.RouteMark != rules.DefaultRouteMark || got.RouteTable != rules.DefaultRouteTable {
+		t.Errorf("got %+v, want mark %#x, route mark %#x, table %d", got, rules.DefaultMark, rules.DefaultRouteMark, rules.DefaultRouteTable)
+	}
+}
+
+// A proxy whose own connections the rules would lead back to it does not start.
+func TestNoStartWithoutExemption(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		placement config.Placement
+		direction config.Direction
+		user      int
+		refused   bool
+	}{
+		{"client, another user", config.PlacementClient, config.DirectionBoth, os.Getuid() + 1, true},
+		{"client, this user", config.PlacementClient, config.DirectionBoth, os.Getuid(), os.Getuid() == 0}, // rules.user 0 is none
+		{"pod, another user", config.PlacementPod, config.DirectionOut, os.Getuid() + 1, true},
+		{"pod, incoming", config.PlacementPod, config.DirectionIn, 0, false},
+		{"router", config.PlacementRouter, config.DirectionBoth, 0, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg := config.Defaults()
+			cfg.Rules.Placement, cfg.Rules.Mark, cfg.Rules.User = test.placement, 0, test.user
+			cfg.Listeners = []config.Listener{{Mode: config.ModeRedirect, Address: "127.0.0.1:0", Ports: "80", Direction: test.direction}}
+			cfg.Complete()
+			s, err := New(cfg, newTold())
+			if err == nil {
+				s.Start()
+				s.Stop(t.Context())
+			}
+			if refused := err != nil && strings.Contains(err.Error(), "its connections would come back to it"); refused != test.refused || !refused && err != nil {
+				t.Errorf("got %v, want it refused: %v", err, test.refused)
+			}
+		})
 	}
 }
 

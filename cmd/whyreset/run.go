@@ -34,7 +34,8 @@ Signals:
 
 With --rules a second, small process keeps CAP_NET_ADMIN. It applies the packet rules that "whyreset rules show" prints once
 the proxy listens, and removes them when the proxy has ended, in whatever way, also by kill -9. New connections go direct
-then. It passes on signals, and its exit code is the proxy's.
+then. It passes on signals, and its exit code is the proxy's. If it is killed itself, the proxy carries on and says so in
+its log, and the rules stay until the next start or "whyreset rules remove".
 
 ` + exitCodes,
 		Example: `  whyreset run --forward 15432=db:5432

@@ -61,9 +61,6 @@ type Way struct {
 	Policy     *Policy        // of destinations; nil: all but what Aim refuses by itself
 }
 
-// DefaultMark is that of package rules, by which its rules know the proxy's own connections.
-const DefaultMark = 0x57
-
 // Prepare gives a listener what its mode needs. To be called before it listens or soon after.
 func (w *Way) Prepare(listener int) error {
 	if w.Mode == TProxy {

@@ -15,3 +15,6 @@ func (p *Plan) Steps(stateFile string) ([]Step, error) {
 	}
 	return all, err
 }
+
+// Explain is explain.
+func Explain(err error) error { return explain(err) }
