@@ -96,6 +96,7 @@ type placed struct {
 	user    *uint32   // by whom the rules know the proxy; nil: by its mark
 	stop    io.Closer // closed, it ends the proxy
 	records *bufio.Reader
+	early   map[netip.AddrPort][]*record.Connection // that recordTo came across, by destination
 }
 
 // host is where the proxy stands.
@@ -148,7 +149,8 @@ func startPlacedIn(t *testing.T, o lab.Options, at stand, mode rules.Mode, sourc
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &placed{Net: n, t: t, stand: at, mode: mode, source: source, stop: in, records: bufio.NewReader(out)}
+	r := &placed{Net: n, t: t, stand: at, mode: mode, source: source, stop: in, records: bufio.NewReader(out),
+		early: map[netip.AddrPort][]*record.Connection{}}
 	if err := r.host().Start(cmd); err != nil {
 		t.Fatal(err)
 	}
@@ -200,6 +202,18 @@ func (r *placed) record() *record.Connection {
 		r.t.Fatalf("%v: %s", err, line)
 	}
 	return c
+}
+
+// recordTo is the next one with that destination.
+func (r *placed) recordTo(to netip.AddrPort) *record.Connection {
+	r.t.Helper()
+	for len(r.early[to]) == 0 {
+		c := r.record()
+		r.early[c.Destination] = append(r.early[c.Destination], c)
+	}
+	first := r.early[to][0]
+	r.early[to] = r.early[to][1:]
+	return first
 }
 
 func (r *placed) server(version int, port uint16) netip.AddrPort {
