@@ -3,6 +3,7 @@ package proxy
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -86,6 +87,13 @@ func (f *finals) add(p provisional) (over provisional, full bool) {
 	return over, false
 }
 
+// hurried is how many verdicts were made final before their time.
+func (f *finals) hurried() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.early
+}
+
 // due takes out one whose time has come.
 func (f *finals) due(now time.Time) (p provisional, ok bool) {
 	f.mu.Lock()
@@ -108,6 +116,7 @@ func (f *finals) next() (time.Duration, bool) {
 
 // conclude makes verdicts final when they are due, until ctx is done. What is left then is for flush.
 func (s *Server) conclude(ctx context.Context) {
+	var told time.Time
 	for ctx.Err() == nil {
 		wait, some := s.finals.next()
 		if !some {
@@ -128,7 +137,33 @@ func (s *Server) conclude(ctx context.Context) {
 			}
 			s.final(&p)
 		}
+		if now := time.Now(); now.Sub(told) > tellEvery {
+			told = now
+			s.tellLosses()
+		}
 	}
+}
+
+// tellEvery is how often losses are told of at most.
+const tellEvery = time.Second
+
+// tellLosses records what evidence was lost since it was last told.
+func (s *Server) tellLosses() {
+	early := s.finals.hurried()
+	if n := early - s.toldEarly; n > 0 {
+		s.log.Notice(record.Notice{Level: record.Warn, Code: record.VerdictsEarly, Count: n,
+			Message: fmt.Sprintf("%d verdicts did not wait for late packets, as more than %d connections were cut at once", n, maxWaiting)})
+	}
+	s.toldEarly = early
+	if s.packets == nil {
+		return
+	}
+	lost := s.packets.Lost()
+	if n := lost - s.toldLost; n > 0 {
+		s.log.Notice(record.Notice{Level: record.Warn, Code: record.PacketsLost, Count: n,
+			Message: fmt.Sprintf("%d packets came faster than they could be looked at, and connections of that time have less evidence", n)})
+	}
+	s.toldLost = lost
 }
 
 // flush makes all verdicts final at once: the proxy stops.
@@ -136,10 +171,11 @@ func (s *Server) flush() {
 	for {
 		p, ok := s.finals.due(time.Now().Add(mostWait))
 		if !ok {
-			return
+			break
 		}
 		s.final(&p)
 	}
+	s.tellLosses()
 }
 
 // final asks the sources, and records what they make of the connection.

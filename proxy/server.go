@@ -50,6 +50,9 @@ type Server struct {
 	lost    uint64             // stories that could not be told, as far as that was told
 	started map[uint64]started // connections recorded while they go on, by number
 
+	// Of whoever makes verdicts final: what was told of losses.
+	toldEarly, toldLost uint64
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }

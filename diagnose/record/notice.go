@@ -46,6 +46,8 @@ const (
 	AcceptRecovered Code = "accept_recovered"
 	ResolveFailed   Code = "resolve_failed"
 	StoriesLost     Code = "stories_lost"
+	VerdictsEarly   Code = "verdicts_early"
+	PacketsLost     Code = "packets_lost"
 	RecordsDropped  Code = "records_dropped"
 	ReopenFailed    Code = "reopen_failed"
 	RulesUnattended Code = "rules_unattended"
@@ -66,6 +68,8 @@ var Codes = []struct {
 	{AcceptRecovered, "a listener accepts again"},
 	{ResolveFailed, "an upstream's name could not be looked up; the last good answer is kept"},
 	{StoriesLost, "`whyreset.count` connections ended faster than they could be explained; they have no record"},
+	{VerdictsEarly, "so many connections were cut at once that `whyreset.count` verdicts did not wait for the packets that may come after a reset"},
+	{PacketsLost, "`whyreset.count` packets came faster than they could be looked at; the coverage of the connections of that time says so"},
 	{RecordsDropped, "records were made and not written, because the output was slow, stuck or full"},
 	{ReopenFailed, "the output could not be opened again; the old one stays in use"},
 	{RulesUnattended, "the process that takes the packet rules away after this one has ended itself; they stay"},

@@ -19,8 +19,7 @@ type table struct {
 	flows     map[key]*flow // the newest of each four-tuple
 	live      queue
 	ended     queue
-	forgotten uint64 // flows that were not over, for want of room
-	free      *flow  // to be used again, linked by older
+	free      *flow // to be used again, linked by older
 	baselines baselines
 }
 
@@ -167,7 +166,6 @@ func (t *table) makeRoom(now time.Duration) {
 		t.forget(f)
 		return
 	}
-	t.forgotten++
 	t.forget(t.live.oldest)
 }
 

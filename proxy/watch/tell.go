@@ -124,12 +124,11 @@ func (f *flow) tellStreams(to []evidence.Observation, streams *[2]evidence.Strea
 	return to
 }
 
-// Lost is how many packets found no room in the ring, and how many legs were forgotten before they ended for want of room.
-func (w *Packets) Lost() (packets, legs uint64) {
+// Lost is how many packets found no room in the ring.
+func (w *Packets) Lost() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.drain()
-	return w.lost, w.table.forgotten
+	return w.lost
 }
 
 // byAt is the order of observations; packets found in the same nanosecond keep theirs.
