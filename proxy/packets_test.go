@@ -3,7 +3,9 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -138,5 +140,46 @@ func TestFinalsAreBounded(t *testing.T) {
 	}
 	if p, ok := f.due(now.Add(time.Second)); ok {
 		t.Errorf("got one due at %v too early", p.due)
+	}
+}
+
+// Under a storm of resets every connection has its record, and its coverage says whether its packets were all seen.
+func TestStormOfResets(t *testing.T) {
+	s, log := start(t, func(*config.Config) {})
+	const workers, each = 16, 125
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for range each {
+				c, err := net.Dial("tcp", s.Addresses()["test"].String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c.SetDeadline(time.Now().Add(20 * time.Second))
+				if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
+					t.Error(err)
+				}
+				c.Write([]byte("request"))
+				c.(*net.TCPConn).SetLinger(0)
+				c.Close()
+			}
+		})
+	}
+	all.Wait()
+	seen := map[uint64]bool{}
+	for range workers * each {
+		c := next(t, log.ended)
+		if seen[c.Sequence] {
+			t.Errorf("connection %d has two records", c.Sequence)
+		}
+		seen[c.Sequence] = true
+		if c.Evidence.Coverage.Packets != evidence.Watched {
+			continue
+		}
+		// The client's reset, and ours to the server if it was still there.
+		if packetsOf(c, evidence.Downstream, evidence.RST) == 0 || packetsOf(c, evidence.Upstream, evidence.SYN) == 0 {
+			t.Errorf("connection %d was watched, and its reset, or its upstream, was not: %+v", c.Sequence, c.Evidence)
+		}
 	}
 }
