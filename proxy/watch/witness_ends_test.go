@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -82,6 +83,7 @@ func TestMatch(t *testing.T) {
 type scripted struct {
 	events []event
 	lost   uint64
+	err    error
 }
 
 func (s *scripted) drain(hear func(event)) (lost uint64, err error) {
@@ -89,7 +91,7 @@ func (s *scripted) drain(hear func(event)) (lost uint64, err error) {
 		hear(e)
 	}
 	lost, s.events, s.lost = s.lost, nil, 0
-	return lost, nil
+	return lost, s.err
 }
 func (s *scripted) whole() bool { return true }
 func (s *scripted) close()      {}
@@ -187,5 +189,22 @@ func TestWitnessKnowsBySequence(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+// A source that breaks tells no more: what it had told stays known, and the coverage is not what it was.
+func TestWitnessBreaks(t *testing.T) {
+	zero := time.Now().Add(-time.Hour)
+	own, server := netip.MustParseAddrPort("10.0.0.1:50000"), netip.MustParseAddrPort("10.0.0.5:5432")
+	kernel := &scripted{err: errors.New("gone"), events: []event{
+		{at: 30 * time.Minute, sent: true, netns: otherNetns, from: endOf(server), to: endOf(own), reason: "R"}}}
+	w := newWitness("scripted", ownNetns, zero, kernel)
+	defer w.Close()
+	c := &Connection{Accepted: zero.Add(29 * time.Minute), Ended: zero.Add(30 * time.Minute), Up: Leg{Own: own, Far: server}}
+	for range 2 {
+		seen, coverage := w.Of(c)
+		if coverage != "failed: gone" || len(seen) != 1 {
+			t.Errorf("got %+v and coverage %q, want the one reset and that it failed", seen, coverage)
+		}
 	}
 }
