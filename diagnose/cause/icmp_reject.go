@@ -26,14 +26,18 @@ var _ = register(Cause{
 		if c.Leg != evidence.Upstream {
 			return Finding{}
 		}
-		if c.Connected && c.Soft != nil && c.gaveUp() && prohibits(c.Soft) && !c.fromHere(c.Soft) {
+		if c.Connected && c.Soft != nil && c.gaveUp() && prohibits(c.Soft) && !c.fromHere(c.Soft) && !c.neverLeft() {
 			f := Finding{
-				Strength: Conclusive,
+				Strength: Likely,
 				Sentence: say("%s refused our packets to upstream %s by ICMP until the connection was given up: %s", box(c.Soft.From), c.Server, icmpName(c.Soft)),
 				For: []Cite{
 					packets("ICMP error %s from %s about what was sent", icmpName(c.Soft), c.Soft.From),
 					saw("the connection ended with %s: the last ICMP error takes the place of the timeout (tcp_write_err)", c.errno()),
 				},
+			}
+			if c.wire.sent(c.Soft.Seq) {
+				f.Strength = Conclusive
+				f.For = append(f.For, packets("what it is about had left this host"))
 			}
 			if c.Soft.From == c.Server.Addr() {
 				f.Origin = Host
@@ -116,4 +120,14 @@ func box(from netip.Addr) string {
 		return "a box on the way"
 	}
 	return "the box " + from.String()
+}
+
+// sent says that a segment of ours with that sequence number was seen on its way out.
+func (w *wire) sent(seq uint32) bool {
+	for i := range w.packets {
+		if p := &w.packets[i]; p.From == evidence.NoLeg && p.Seq == seq && p.Payload > 0 {
+			return true
+		}
+	}
+	return false
 }
