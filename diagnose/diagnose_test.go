@@ -209,6 +209,10 @@ var examples = []example{
 	{name: "capture: closed port", story: func() *story {
 		return capture().packet(0, down, evidence.SYN, 0).packet(20*ms, up, evidence.RST|evidence.ACK, 0, bare, func(p *evidence.Packet) { p.Flags, p.Seq, p.Ack = evidence.RST|evidence.ACK, 0, 1001 })
 	}, cause: "port_closed", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect, alike: []string{"firewall_reject"}},
+	{name: "capture: a box on the way refuses", story: func() *story {
+		return capture().add(0, evidence.NoLeg, evidence.Baseline{Of: up, TTL: 57, RTT: 19 * ms, Age: 2 * sec}).packet(0, down, evidence.SYN, 0).
+			packet(2*ms, up, evidence.RST|evidence.ACK, 0, bare, func(p *evidence.Packet) { p.Flags, p.Seq, p.Ack, p.TTL = evidence.RST|evidence.ACK, 0, 1001, 63 })
+	}, cause: "firewall_reject", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
 	{name: "capture: bytes behind the FIN", story: func() *story {
 		return asked().packet(1*sec, up, evidence.FINFlag|evidence.ACK, 0).packet(2*sec, down, evidence.PSH|evidence.ACK, 100).answered(2020*ms, up)
 	}, cause: "write_after_close", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.HalfClosed},
@@ -349,9 +353,18 @@ func FuzzDiagnose(f *testing.F) {
 }
 
 func BenchmarkDiagnose(b *testing.B) {
-	ev := exchanged(local()).fin(30*ms, down).fin(31*ms, up).evidence()
-	b.ReportAllocs()
-	for b.Loop() {
-		diagnose.Diagnose(ev)
+	for _, bm := range []struct {
+		name string
+		ev   *evidence.Evidence
+	}{
+		{"sockets", exchanged(local()).fin(30*ms, down).fin(31*ms, up).evidence()},
+		{"capture", asked().packet(1*sec, up, evidence.FINFlag|evidence.ACK, 0).packet(2*sec, down, evidence.PSH|evidence.ACK, 100).answered(2020*ms, up).evidence()},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				diagnose.Diagnose(bm.ev)
+			}
+		})
 	}
 }

@@ -145,7 +145,7 @@ func (c *Case) citeReset() Cite {
 // citePacket is the reset's own packet. Only for a case that has it.
 func (c *Case) citePacket() Cite {
 	r := c.wire.resetPacket()
-	kind := "a bare reset, an answer"
+	kind := "a reset without ACK"
 	if r.has(evidence.ACK) {
 		kind = "a reset with ACK"
 	}

@@ -73,7 +73,8 @@ func (w *wire) acceptable(i int) bool {
 		if from.packets > 0 && !from.answers {
 			return true // both open at once, or strays
 		}
-		return r.has(evidence.ACK) && (!to.known || r.Ack == to.isn+1 || after(r.Ack, to.isn+1) && !after(r.Ack, to.next))
+		// Some take one that acknowledges the SYN's own number, as a forger has it: what follows shows.
+		return r.has(evidence.ACK) && (!to.known || r.Ack == to.isn || r.Ack == to.isn+1 || after(r.Ack, to.isn+1) && !after(r.Ack, to.next))
 	}
 	if !to.acks {
 		return true
