@@ -17,15 +17,23 @@ import (
 // dialFromPort connects from a port that others may have in use towards other destinations.
 func dialFromPort(t *testing.T, from, to netip.AddrPort) *net.TCPConn {
 	t.Helper()
+	conn, err := tryFromPort(from, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bounded(t, conn)
+}
+
+func tryFromPort(from, to netip.AddrPort) (*net.TCPConn, error) {
 	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Timeout: 20 * time.Second, Control: func(_, _ string, raw syscall.RawConn) error {
 		return errors.Join(raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) }))
 	}}
 	dialer.SetMultipathTCP(false)
 	conn, err := dialer.Dial("tcp", to.String())
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return bounded(t, conn)
+	return conn.(*net.TCPConn), nil
 }
 
 // freePort is one from which to dial: taken by nobody a moment ago.
@@ -116,6 +124,46 @@ func TestClientComesBack(t *testing.T) {
 				t.Errorf("got  %v\nwant %q\nand  %q", stories, test.old, test.fresh)
 			}
 		})
+	}
+}
+
+// A connection that both have ended, and whose last bytes the server does not take, is aborted as our own doing: nobody is
+// blamed for it.
+func TestClientComesBackWhileClosing(t *testing.T) {
+	t.Parallel()
+	s := listen(t)
+	l := prepare(t, Options{}, address(s))
+	for _, loop := range l.loops {
+		loop.listeners[0].Way = intercept.Way{Source: intercept.Client}
+	}
+	l.Start()
+	from := freePort(t)
+	client := dialFromPort(t, from, l.address)
+	old := accept(t, s)
+	old.CloseWrite() // first, so that the client's kernel keeps nothing
+	wantEnd(t, client, "", nil)
+	if _, err := io.CopyN(client, endless{}, 400_000); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	eventually(t, "the client's port to be free", func() bool {
+		var err error
+		if client, err = tryFromPort(from, l.address); err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	bounded(t, client)
+	fresh := accept(t, s)
+	if got := fresh.RemoteAddr().(*net.TCPAddr).AddrPort(); got != from {
+		t.Errorf("the second server saw %v, want %v", got, from)
+	}
+	if n, err := io.Copy(io.Discard, struct{ io.Reader }{old}); n == 400_000 || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the first server got %d bytes and %v, want fewer than 400000 and a reset", n, err)
+	}
+	e := l.next()
+	if got := story(e.Evidence()); !strings.Contains(got, " u:fin") || !strings.Contains(got, " d:fin") || !strings.HasSuffix(got, " !u:client-back !u:passed-reset") {
+		t.Errorf("got %s", got)
 	}
 }
 
