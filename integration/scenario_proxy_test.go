@@ -37,7 +37,7 @@ func (p *toldProxy) Stop() {
 
 // Connection is called for each connection that ended.
 func (p *toldProxy) Connection(c *record.Connection) {
-	r := scenario.Report{Number: c.Sequence, Verdict: c.Verdict}
+	r := scenario.Report{Number: c.Sequence, Verdict: c.Verdict, Record: string(record.Append(nil, c))}
 	for _, o := range c.Evidence.Observations {
 		r.Evidence = append(r.Evidence, fmt.Sprintf("%12v %-10v %T %+v", o.At, o.Leg, o.What, o.What))
 	}

@@ -51,3 +51,9 @@ func (*Host) Capture(string) (*Capture, error) { return nil, errNotLinux }
 
 // Frames answers that the lab needs Linux.
 func (*Capture) Frames() ([]Frame, error) { return nil, errNotLinux }
+
+// Send answers that the lab needs Linux.
+func (*Host) Send([]byte) error { return errNotLinux }
+
+// Offload answers that the lab needs Linux.
+func (*Host) Offload(bool) error { return errNotLinux }

@@ -69,7 +69,7 @@ func (e *Env) talkUntilKilled(ctx context.Context, read, unread int, send int64)
 		if err := ready(); err != nil {
 			return err
 		}
-		server.kill()
+		server.Kill()
 		return nil
 	}
 	return e.Client(ctx, l.To, lab.Write(send), do("kill the server", kill), lab.ReadAll()), nil

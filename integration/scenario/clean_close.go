@@ -37,7 +37,7 @@ func init() {
 			if err != nil {
 				return Outcome{}, err
 			}
-			lose := rule("forward", "tcp flags & (syn|fin|rst) == 0 numgen random mod 20 0 drop")
+			lose := Rule("forward", "tcp flags & (syn|fin|rst) == 0 numgen random mod 20 0 drop")
 			if err := e.Net.Router.NFT(lose); err != nil {
 				return Outcome{}, err
 			}

@@ -47,7 +47,7 @@ func dropSYN(ctx context.Context, e *Env) (Outcome, error) {
 	if err := e.Proxy().Sysctl("net.ipv4.tcp_syn_retries", "1"); err != nil {
 		return Outcome{}, err
 	}
-	if err := e.Net.Router.NFT(rule("forward", "tcp dport %d drop", l.Upstream.Port())); err != nil {
+	if err := e.Net.Router.NFT(Rule("forward", "tcp dport %d drop", l.Upstream.Port())); err != nil {
 		return Outcome{}, err
 	}
 	return e.Client(ctx, l.To, lab.Write(100), lab.ReadAll()), nil

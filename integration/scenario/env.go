@@ -196,7 +196,7 @@ func (e *Env) ServeUntilKilled(ln net.Listener, read, unread int) (server *proce
 		return nil, nil, err
 	}
 	ln.Close()
-	e.later(server.kill)
+	e.later(server.Kill)
 	return server, func() error {
 		line, err := server.lines.ReadString('\n')
 		if err != nil || line != "ready\n" {

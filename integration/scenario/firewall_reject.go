@@ -17,7 +17,7 @@ func init() {
 		{"server", "A rule on the server's host", "input", func(e *Env) *lab.Host { return e.Net.Server }},
 	} {
 		reject := func(e *Env, l *Line) error {
-			return where.host(e).NFT(rule(where.hook, "tcp dport %d reject with tcp reset", l.Upstream.Port()))
+			return where.host(e).NFT(Rule(where.hook, "tcp dport %d reject with tcp reset", l.Upstream.Port()))
 		}
 		register(Scenario{
 			ID: "reject-syn-" + where.id, Cause: "firewall_reject", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT},
@@ -55,7 +55,7 @@ func init() {
 		Delay: 15 * time.Millisecond,
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
 			return e.talkThen(ctx, silence, func(l *Line) error {
-				return e.Net.Router.NFT(rule("forward", "tcp dport %d reject with tcp reset", l.Upstream.Port()))
+				return e.Net.Router.NFT(Rule("forward", "tcp dport %d reject with tcp reset", l.Upstream.Port()))
 			})
 		},
 	})
@@ -64,7 +64,7 @@ func init() {
 		Story: "A firewall between client and proxy is given a new rule after a second of silence, and answers the server's next packet with a reset.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
 			return e.answerThen(ctx, silence, func(l *Line) error {
-				return e.Net.Router.NFT(rule("forward", "tcp sport %d reject with tcp reset", l.To.Port()))
+				return e.Net.Router.NFT(Rule("forward", "tcp sport %d reject with tcp reset", l.To.Port()))
 			})
 		},
 	})

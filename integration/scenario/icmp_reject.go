@@ -43,7 +43,7 @@ func init() {
 					if err != nil {
 						return Outcome{}, err
 					}
-					err = where.host(e).NFT(rule(where.hook, "tcp dport %d reject with %s", l.Upstream.Port(), code.nft))
+					err = where.host(e).NFT(Rule(where.hook, "tcp dport %d reject with %s", l.Upstream.Port(), code.nft))
 					if err != nil {
 						return Outcome{}, err
 					}
@@ -66,7 +66,7 @@ func init() {
 			Story: "A firewall between is given a new rule, and answers the packets of the connection by " + code.nft + ".",
 			Run: func(ctx context.Context, e *Env) (Outcome, error) {
 				return e.talkThen(ctx, 0, func(l *Line) error {
-					return e.Net.Router.NFT(rule("forward", "tcp dport %d reject with %s", l.Upstream.Port(), code.nft))
+					return e.Net.Router.NFT(Rule("forward", "tcp dport %d reject with %s", l.Upstream.Port(), code.nft))
 				})
 			},
 		})

@@ -27,7 +27,7 @@ func init() {
 				if err != nil {
 					return Outcome{}, err
 				}
-				if err := e.Proxy().NFT(rule("output", "tcp dport %d %s", l.Upstream.Port(), syn.verdict)); err != nil {
+				if err := e.Proxy().NFT(Rule("output", "tcp dport %d %s", l.Upstream.Port(), syn.verdict)); err != nil {
 					return Outcome{}, err
 				}
 				return e.Client(ctx, l.To, lab.Write(100), lab.ReadAll()), nil
@@ -50,7 +50,7 @@ func init() {
 			Story: "A new rule on the proxy's own host " + later.what + " what the connection sends.",
 			Run: func(ctx context.Context, e *Env) (Outcome, error) {
 				return e.talkThen(ctx, 0, func(l *Line) error {
-					return e.Proxy().NFT(rule("output", "tcp dport %d %s", l.Upstream.Port(), later.verdict))
+					return e.Proxy().NFT(Rule("output", "tcp dport %d %s", l.Upstream.Port(), later.verdict))
 				})
 			},
 		})
@@ -71,7 +71,7 @@ func init() {
 				if err := e.Proxy().Sysctl("net.ipv4.tcp_syn_retries", "1"); err != nil {
 					return Outcome{}, err
 				}
-				if err := e.Proxy().NFT(rule(hook.id, hook.rule, l.Upstream.Port())); err != nil {
+				if err := e.Proxy().NFT(Rule(hook.id, hook.rule, l.Upstream.Port())); err != nil {
 					return Outcome{}, err
 				}
 				return e.Client(ctx, l.To, lab.Write(100), lab.ReadAll()), nil
@@ -86,7 +86,7 @@ func init() {
 				return Outcome{}, err
 			}
 			return e.talkThen(ctx, 0, func(l *Line) error {
-				return e.Proxy().NFT(rule("input", "tcp sport %d drop", l.Upstream.Port()))
+				return e.Proxy().NFT(Rule("input", "tcp sport %d drop", l.Upstream.Port()))
 			})
 		},
 	})
@@ -99,7 +99,7 @@ func init() {
 			if err != nil {
 				return Outcome{}, err
 			}
-			drop := func() error { return e.Proxy().NFT(rule("input", "tcp sport %d drop", l.Upstream.Port())) }
+			drop := func() error { return e.Proxy().NFT(Rule("input", "tcp sport %d drop", l.Upstream.Port())) }
 			return l.Talk(ctx,
 				steps(lab.Read(100), lab.Write(100), e.UntilClientEnds()),
 				steps(lab.Write(100), lab.Read(100), do("new rule", drop), lab.ReadAll()))

@@ -35,7 +35,7 @@ func init() {
 				return Outcome{}, err
 			}
 			return e.answerThen(ctx, 0, func(l *Line) error {
-				return e.Net.Router.NFT(rule("forward", "tcp sport %d drop", l.To.Port()))
+				return e.Net.Router.NFT(Rule("forward", "tcp sport %d drop", l.To.Port()))
 			})
 		},
 	})
@@ -43,6 +43,6 @@ func init() {
 
 func dropUpstream(e *Env) func(*Line) error {
 	return func(l *Line) error {
-		return e.Net.Router.NFT(rule("forward", "tcp dport %d drop", l.Upstream.Port()))
+		return e.Net.Router.NFT(Rule("forward", "tcp dport %d drop", l.Upstream.Port()))
 	}
 }

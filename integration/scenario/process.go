@@ -39,8 +39,8 @@ func startPart(on host, program Program, part string, files ...*os.File) (*proce
 	return &process{cmd: cmd, stdin: in, lines: bufio.NewReader(out)}, nil
 }
 
-// kill is SIGKILL, and returns when the process is gone and the kernel has closed its sockets.
-func (p *process) kill() {
+// Kill is SIGKILL, and returns when the process is gone and the kernel has closed its sockets.
+func (p *process) Kill() {
 	p.cmd.Process.Kill()
 	p.stdin.Close()
 	p.cmd.Wait() // that it was killed is no news
@@ -71,7 +71,7 @@ func startProxy(on host, program Program, o Order) (*proxyProcess, error) {
 		err = errors.New(first.Error)
 	}
 	if err != nil {
-		p.kill()
+		p.Kill()
 		return nil, fmt.Errorf("the proxy did not start: %w", err)
 	}
 	p.address = *first.Address

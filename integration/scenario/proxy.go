@@ -63,6 +63,7 @@ type Report struct {
 	Number   uint64 // of the connection, in order of acceptance
 	Verdict  diagnose.Verdict
 	Evidence []string // what was observed, a line each, for whoever looks into a wrong verdict
+	Record   string   // the line that the log would have
 }
 
 // Proxy is a running proxy, in its own process.
