@@ -29,7 +29,7 @@ var whyreset = sync.OnceValues(func() (string, error) {
 	}
 	commandDir = dir
 	path := filepath.Join(dir, "whyreset")
-	cmd := exec.Command("go", "build", "-o", path, "whyreset/cmd/whyreset")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "whyreset/cmd/whyreset") // git may not trust a folder of another user
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, said)
