@@ -200,6 +200,13 @@ func (r *reading) choose() []rung {
 	if pivot < 0 {
 		pivot = len(r.all) - 1
 	}
+	first, last := pivot-ladderBefore, pivot+ladderAfter
+	if first == ladderFirst+1 {
+		first-- // a line that says one is missing is no shorter than the one
+	}
+	if last == len(r.all)-2 {
+		last++
+	}
 	var chosen []rung
 	gap := 0
 	add := func(n int) {
@@ -212,7 +219,7 @@ func (r *reading) choose() []rung {
 	for i := range r.all {
 		one := r.all[i]
 		add(one.before)
-		if i >= ladderFirst && (i < pivot-ladderBefore || i > pivot+ladderAfter) {
+		if i >= ladderFirst && (i < first || i > last) {
 			add(1)
 			continue
 		}
