@@ -119,6 +119,21 @@ func TestLoopRefused(t *testing.T) {
 	}
 }
 
+// A connection with the addresses of an upstream leg is refused also when the leg's pair does not see to that, and then has a
+// story of its own.
+func TestLoopOfNobody(t *testing.T) {
+	t.Parallel()
+	l := prepare(t, Options{}, echo(t))
+	from := freePort(t)
+	l.dialled.add(from, l.address, owner{loop: l.loops[0], index: 0, gen: lastGen})
+	l.loops[0].newPair().stage = free // so that there is a slot to look at
+	l.active.Add(-1)
+	l.Start()
+	c := dialFromPort(t, from, l.address)
+	wantEnd(t, c, "", syscall.ECONNRESET)
+	l.wantStory("d:connected !refused !d:passed-reset")
+}
+
 // With several loops one may accept a connection a moment before another has written down that it is ours. Then the
 // next hop finds it. However many there are, one story is told.
 func TestLoopRefusedByManyLoops(t *testing.T) {
