@@ -163,7 +163,14 @@ func (w *wire) rttTo(end evidence.Leg) time.Duration {
 	if least > 0 {
 		return least
 	}
-	// By hand: the first answer to a SYN or SYN-ACK that was sent once.
+	return w.openingRTT(end)
+}
+
+// openingRTT is the round trip to an end by the first answer to a SYN or SYN-ACK that was sent once; zero when there is none.
+func (w *wire) openingRTT(end evidence.Leg) time.Duration {
+	if s := w.final[end]; s != nil && s.HandshakeRTT > 0 {
+		return s.HandshakeRTT
+	}
 	asked := -1
 	for i := range w.packets {
 		p := &w.packets[i]
@@ -174,8 +181,7 @@ func (w *wire) rttTo(end evidence.Leg) time.Duration {
 			}
 			asked = i
 		case p.From == end && asked >= 0 && p.has(evidence.ACK) && p.ordinary() && p.Ack == w.packets[asked].End():
-			take(p.at - w.packets[asked].at)
-			return least
+			return p.at - w.packets[asked].at
 		}
 	}
 	return 0

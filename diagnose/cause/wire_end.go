@@ -40,29 +40,41 @@ func (w *wire) end(ev *evidence.Evidence) (e wireEnd, ok bool) {
 }
 
 // took says that the receiver of a reset died of it, as far as can be seen: a socket that has accepted a reset sends nothing any more
-// but resets. What was on its way does not count, nor does a bare acknowledgement, which asks back about a reset that is not exact
-// (RFC 5961 §3.2) and whose answer then kills.
+// but resets. What was on its way does not count, unless it acknowledges what came behind the reset, nor does another bare
+// acknowledgement, which asks back about a reset that is not exact (RFC 5961 §3.2) and whose answer then kills. Of a long queue more may
+// be on its way than a round trip tells, so unless the receiver goes on for long, the sender must have gone on, too.
 func (w *wire) took(i int) bool {
 	r := &w.packets[i]
 	if !w.acceptable(i) {
 		return false
 	}
 	to, flight := w.upTo(r.To, i), w.flight(r.To)
+	from := w.upTo(r.From, i)
+	lives := false
 	for j := i + 1; j < len(w.packets); j++ {
 		p := &w.packets[j]
 		switch {
+		case lives && p.From == r.From && p.ordinary():
+			return false
 		case p.From != r.To || !p.ordinary():
 		case p.has(evidence.SYN):
 			if p.has(evidence.ACK) {
 				return false // the handshake went on
 			} // else: some ask again when they are refused
+		case p.has(evidence.ACK) && (!from.known || after(p.Ack, from.next)):
+			return false
 		case p.at-r.at <= flight:
 		case p.Payload > 0, p.has(evidence.FINFlag), p.has(evidence.ACK) && (!to.acks || after(p.Ack, to.acked)):
-			return false
+			if lives = true; p.at-r.at > flight+longQueue {
+				return false
+			}
 		}
 	}
 	return true
 }
+
+// longQueue is what queues add to a round trip where they are worst.
+const longQueue = time.Second
 
 // acceptable says that the receiver's stack may take the reset: in answer to a SYN it must acknowledge it (RFC 9293 §3.10.7.3), and later
 // lie in the window (§3.5.3). Where the receiver stands is known by what it acknowledged, and no better.

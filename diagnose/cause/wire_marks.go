@@ -112,14 +112,15 @@ func (w *wire) stamped(end evidence.Leg) bool {
 }
 
 // burst knows tcpkill: bare resets in one moment, each further ahead by a growing multiple of the window that it saw, to hit a sequence
-// number it may have missed (tcpkill.c: seq += i * win). No stack sends resets ahead of what it has sent.
+// number it may have missed (tcpkill.c: seq += i * win). No stack sends resets ahead of what it has sent; those that answer
+// acknowledgements one after the other climb too, and stay below.
 func (w *wire) burst() string {
 	r := w.resetPacket()
 	var steps []uint32
-	last := r
+	last, sent := r, w.upTo(r.From, len(w.packets))
 	for i := w.rst + 1; i < len(w.packets); i++ {
 		p := &w.packets[i]
-		if p.From != r.From || p.ordinary() || p.has(evidence.ACK) || p.at-r.at > burstTime {
+		if p.From != r.From || p.ordinary() || p.has(evidence.ACK) || p.at-r.at > burstTime || sent.known && !after(p.Seq, sent.next) {
 			continue
 		}
 		steps, last = append(steps, p.Seq-last.Seq), p

@@ -48,13 +48,15 @@ type answers struct {
 	newest time.Duration // negative: there is none
 	fits   bool
 	rtt    time.Duration
-	known  bool
-	data   bool // the newest one that fits, or else the newest, held data
+	// opening is the round trip of the handshake, which waits for no application and no delayed acknowledgement; zero: not seen.
+	opening time.Duration
+	known   bool
+	data    bool // the newest one that fits, or else the newest, held data
 }
 
 func (w *wire) answers() answers {
 	r := w.resetPacket()
-	a := answers{newest: -1, rtt: w.rttTo(r.From)}
+	a := answers{newest: -1, rtt: w.rttTo(r.From), opening: w.openingRTT(r.From)}
 	told := false
 	for i := w.rst - 1; i >= 0; i-- {
 		p := &w.packets[i]
@@ -83,7 +85,7 @@ const measurable = 2 * time.Millisecond
 // near says that the answer came sooner than the peer can have made it. The least round trip that was seen may still be a slow one, so
 // it is not halved but cut to a third.
 func (a answers) near() bool {
-	return a.known && a.rtt >= measurable && a.newest >= 0 && a.newest < a.rtt/3 && !a.fits
+	return a.known && a.opening >= measurable && a.rtt >= measurable && a.newest >= 0 && a.newest < a.rtt/3 && !a.fits
 }
 
 // none says that no packet of ours can have drawn the reset: nothing that it would answer came by for much longer than a round trip.
