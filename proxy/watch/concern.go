@@ -28,6 +28,7 @@ type concern struct {
 	dialled     map[endpoint]bool
 	ports       [1 << 16 / 64]atomic.Uint64 // those dialled at any address
 	chosen      bool                        // one of those is known
+	sample      bool                        // there are too many packets, and some are enough
 }
 
 // has says whether the endpoint is known.
@@ -78,12 +79,13 @@ func (c *concern) covers(a, b netip.AddrPort) bool {
 type wanted struct {
 	endpoints []endpoint
 	syn       bool // and every SYN
+	sample    bool // of ordinary packets only one in sampleOf
 	all       bool // and everything else of TCP
 }
 
 // wanted is that of what is known, and of one more endpoint.
 func (c *concern) wanted(more ...endpoint) wanted {
-	w := wanted{endpoints: slices.Concat(c.endpoints, more), syn: c.transparent}
+	w := wanted{endpoints: slices.Concat(c.endpoints, more), syn: c.transparent, sample: c.sample}
 	if len(w.endpoints) > maxEndpoints {
 		var ports []endpoint
 		seen := map[uint16]bool{}

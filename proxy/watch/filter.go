@@ -26,7 +26,11 @@ const (
 	dstAddr
 	srcPort
 	dstPort
+	flags
 )
+
+// sampleOf is how many ordinary packets there are to one that passes when there are too many.
+const sampleOf = 16
 
 // filter is the program by which the kernel chooses packets; the socket gives them from the IP header on. It lets pass what has to do
 // with an endpoint, and ICMP errors about TCP. It is made of blocks that either decide or fall through to the next.
@@ -66,6 +70,7 @@ func (w wanted) filter() []bpf.Instruction {
 		bpf.LoadIndirect{Off: 2, Size: 2}, bpf.StoreScratch{Src: bpf.RegA, N: dstPort},
 		bpf.LoadAbsolute{Off: 12, Size: 4}, bpf.StoreScratch{Src: bpf.RegA, N: srcAddr},
 		bpf.LoadAbsolute{Off: 16, Size: 4}, bpf.StoreScratch{Src: bpf.RegA, N: dstAddr},
+		bpf.LoadIndirect{Off: 13, Size: 1}, bpf.StoreScratch{Src: bpf.RegA, N: flags},
 	}
 	v6 := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 6, Size: 1},
@@ -83,19 +88,23 @@ func (w wanted) filter() []bpf.Instruction {
 		bpf.LoadAbsolute{Off: 42, Size: 2}, bpf.StoreScratch{Src: bpf.RegA, N: dstPort},
 		bpf.LoadAbsolute{Off: 20, Size: 4}, bpf.StoreScratch{Src: bpf.RegA, N: srcAddr},
 		bpf.LoadAbsolute{Off: 36, Size: 4}, bpf.StoreScratch{Src: bpf.RegA, N: dstAddr},
-	}
-	if w.syn {
-		isSYN := func(load bpf.Instruction) []bpf.Instruction {
-			return []bpf.Instruction{load, bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: uint32(header.SYN), SkipTrue: 1}, pass}
-		}
-		v4 = append(v4, isSYN(bpf.LoadIndirect{Off: 13, Size: 1})...)
-		v6 = append(v6, isSYN(bpf.LoadAbsolute{Off: 40 + 13, Size: 1})...)
+		bpf.LoadAbsolute{Off: 40 + 13, Size: 1}, bpf.StoreScratch{Src: bpf.RegA, N: flags},
 	}
 	v4 = append(v4, bpf.Jump{Skip: uint32(3 + len(v6))})
 	p = append(p, equal(etherIPv4, uint8(len(v4))))
 	p = append(p, v4...)
 	p = append(p, equal(etherIPv6, 1), bpf.Jump{Skip: 1}, drop)
 	p = append(p, v6...)
+	if w.syn {
+		p = append(p, bpf.LoadScratch{Dst: bpf.RegA, N: flags},
+			bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: uint32(header.SYN), SkipTrue: 1}, pass)
+	}
+	if w.sample {
+		p = append(p, bpf.LoadScratch{Dst: bpf.RegA, N: flags},
+			bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: uint32(header.SYN | header.FIN | header.RST), SkipTrue: 3},
+			bpf.LoadExtension{Num: bpf.ExtRand},
+			bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: sampleOf - 1, SkipTrue: 1}, drop)
+	}
 	if w.all {
 		return append(p, pass)
 	}

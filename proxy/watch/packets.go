@@ -24,7 +24,8 @@ type Packets struct {
 	concern  concern
 	lost     uint64        // packets for which the ring had no room
 	lostAt   time.Duration // when that was last found
-	over     string        // why nothing is watched any more; empty: it is
+	pace     pace
+	over     string // why nothing is watched any more; empty: it is
 	running  sync.WaitGroup
 	stopping chan struct{}
 }
@@ -41,7 +42,7 @@ const gather = 20 * time.Millisecond
 
 // OpenPackets starts to watch. The error is EPERM without CAP_NET_RAW.
 func OpenPackets(o Options) (*Packets, error) {
-	w := &Packets{start: time.Now(), table: newTable(), stopping: make(chan struct{})}
+	w := &Packets{start: time.Now(), table: newTable(), pace: pace{most: mostLooked}, stopping: make(chan struct{})}
 	for _, at := range o.Listening {
 		w.concern.add(endpoint{port: at.Port(), listening: true})
 	}
@@ -122,29 +123,29 @@ func (w *Packets) read() {
 			case <-time.After(gather):
 			}
 			w.mu.Lock()
-			some = w.drain() > 0
+			w.drain()
+			some = w.pace.looked > 0 || w.concern.sample
+			w.keepPace()
 			w.mu.Unlock()
 		}
 	}
 }
 
 // drain takes in what the ring holds.
-func (w *Packets) drain() int {
+func (w *Packets) drain() {
 	if w.over != "" {
-		return 0
+		return
 	}
 	offset := max(w.offset(), w.offset())
-	n := 0
 	for f := w.ring.next(); f.data != nil; f = w.ring.next() {
 		w.take(&f, time.Duration(f.wall-offset))
 		w.ring.release()
-		n++
+		w.pace.looked++
 	}
 	if lost := w.ring.lost(); lost > 0 {
 		w.lost += lost
 		w.lostAt = time.Since(w.start)
 	}
-	return n
 }
 
 // offset is what the wall clock, which frames bear, is ahead of the watch's. It may be set, but hardly between two looks. Of two
@@ -180,6 +181,7 @@ func (w *Packets) take(f *frame, at time.Duration) {
 		}
 		a := arrival{note: note{at: at, device: f.device, Packet: packet.Evidence(&ip, &tcp)}, loopback: f.loopback}
 		src, dst := netip.AddrPortFrom(ip.Src, tcp.SrcPort), netip.AddrPortFrom(ip.Dst, tcp.DstPort)
+		a.Sampled = w.concern.sample
 		a.partly = !w.concern.covers(src, dst)
 		// On the loopback device both ends may be ours: the same packet is then of two legs. Where clients choose, the end that is
 		// chosen is ours towards the client and far towards the server.

@@ -445,3 +445,47 @@ func TestPortsAreChosenByClients(t *testing.T) {
 		}
 	}
 }
+
+// When there are too many packets, samples are looked at, and what ends a connection is seen all the same. Afterwards all is as before.
+func TestTooManyPackets(t *testing.T) {
+	ln := listen(t, "tcp4", "127.0.0.1:0")
+	w := packets(t, Options{}, ln)
+	w.mu.Lock()
+	w.pace.most = 20
+	w.mu.Unlock()
+	a := accept(t, ln, nil)
+	sampling := func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.concern.sample
+	}
+	for deadline := time.Now().Add(patience); !sampling(); a.exchange(t) {
+		if time.Now().After(deadline) {
+			t.Fatal("all packets are looked at, however many there are")
+		}
+	}
+	for range 100 {
+		a.exchange(t)
+	}
+	a.abort(t)
+	all, coverage := of(t, w, &a.Connection)
+	if coverage != sampled {
+		t.Errorf("got coverage %q, want %q", coverage, sampled)
+	}
+	last := all[len(all)-1]
+	if last.Flags&evidence.RST == 0 || !last.Sampled {
+		t.Errorf("got %+v as the last packet, want the reset, and that others before it were not looked at", last)
+	}
+	for deadline := time.Now().Add(patience); sampling(); time.Sleep(gather) {
+		if time.Now().After(deadline) {
+			t.Fatal("only samples are looked at, however few packets there are")
+		}
+	}
+	time.Sleep(2 * gather)
+	b := accept(t, ln, nil)
+	b.exchange(t)
+	b.abort(t)
+	if all, coverage := of(t, w, &b.Connection); coverage != evidence.Watched || len(all) < 5 || all[0].Sampled {
+		t.Errorf("afterwards: got %q and %+v", coverage, all)
+	}
+}

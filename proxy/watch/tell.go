@@ -19,7 +19,7 @@ func (w *Packets) Of(c *Connection) (seen []evidence.Observation, coverage strin
 	defer w.mu.Unlock()
 	w.drain()
 	accepted, gone := c.Accepted.Sub(w.start), c.Ended.Sub(w.start)
-	coverage = w.coverage(accepted)
+	coverage = w.coverage(c)
 	for _, leg := range [2]evidence.Leg{evidence.Downstream, evidence.Upstream} {
 		ends := c.leg(leg)
 		if !ends.Own.IsValid() || !ends.Far.IsValid() {
@@ -54,17 +54,28 @@ func (w *Packets) Of(c *Connection) (seen []evidence.Observation, coverage strin
 const (
 	beganWithin = "the watch began within the connection"
 	ringFull    = "packets were lost: the ring was full"
+	sampled     = "there were so many packets that only some were looked at"
 )
 
-// coverage is what can be said of all connections accepted at that time.
-func (w *Packets) coverage(accepted time.Duration) string {
+// looksBack is how long before the end of a connection rules look for what led to it. What was lost earlier is not missed.
+const looksBack = 2 * time.Minute
+
+// coverage is what can be said of all connections of that time.
+func (w *Packets) coverage(c *Connection) string {
+	accepted, end := c.Accepted.Sub(w.start), c.Ended.Sub(w.start)
+	if !c.FirstEnd.IsZero() {
+		end = c.FirstEnd.Sub(w.start)
+	}
+	from := max(accepted, end-looksBack) - gather
 	switch {
 	case w.over != "":
 		return w.over
 	case accepted < 0:
 		return beganWithin
-	case w.lost > 0 && w.lostAt >= accepted-gather:
+	case w.lost > 0 && w.lostAt >= from:
 		return ringFull
+	case w.concern.sample || w.pace.sampled > 0 && w.pace.sampled >= from:
+		return sampled
 	}
 	return evidence.Watched
 }
@@ -86,7 +97,7 @@ func (f *flow) tell(to []evidence.Observation, leg evidence.Leg, accepted time.D
 		n := &notes[i]
 		by := int(n.From)
 		p := n.Packet
-		p.Sampled = n.number != told[by]+1
+		p.Sampled = p.Sampled || n.number != told[by]+1
 		told[by] = n.number
 		f.account.Settle(by, &p)
 		p.From, p.To = between(leg, by)
