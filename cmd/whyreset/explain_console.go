@@ -65,6 +65,7 @@ func (t *explainConsole) rest() error { return t.out.Flush() }
 func (t *explainConsole) finish() error {
 	t.out.WriteString(t.head())
 	t.out.WriteString(t.summary.lines())
+	t.out.WriteString(t.e.places.lines(t.limit))
 	slices.SortStableFunc(t.kept, func(a, b keptStory) int { return int(min(1, max(-1, int64(a.number-b.number)))) })
 	if len(t.kept) > 0 {
 		t.out.WriteByte('\n')

@@ -78,6 +78,11 @@ func (f *explainFilter) passes(c *record.Connection) bool {
 	if len(f.causes) > 0 && !contains(f.causes, c.Verdict.Cause) || len(f.sides) > 0 && !contains(f.sides, string(c.Verdict.Side)) {
 		return false
 	}
+	return f.passesEnds(c)
+}
+
+// passesEnds asks for hosts and ports only.
+func (f *explainFilter) passesEnds(c *record.Connection) bool {
 	ends := [...]netip.AddrPort{c.Downstream.Remote, c.Upstream.Remote, c.Destination, c.Downstream.Local, c.Upstream.Local}
 	return (len(f.hosts) == 0 || slices.ContainsFunc(ends[:], f.isHost)) && (len(f.ports) == 0 || slices.ContainsFunc(ends[:], f.isPort))
 }

@@ -30,6 +30,7 @@ type explainer struct {
 	teller   teller
 	export   *explainExport // nil: nothing is to be written
 	several  bool           // there is more than one file
+	places   explainPlaces  // of several captures; belongs to who explains
 	cut      bool           // it was interrupted before the end
 	failed   bool           // something could not be read; it was told
 }
@@ -51,7 +52,7 @@ func (e *explainer) run(cmd *cobra.Command, names []string) error {
 	if len(files) == 0 {
 		return exitStatus(exitFailure)
 	}
-	e.several = len(names) > 1
+	e.several, e.places = len(names) > 1, explainPlaces{}
 	if err := e.open(cmd, files); err != nil {
 		return err
 	}

@@ -29,6 +29,9 @@ func (e *explainer) explain(f *finding) *explainStory {
 	} else {
 		s, told = e.explainCaptured(f)
 	}
+	if f.captured != nil && e.several && e.options.filter.passesEnds(&s.Connection) {
+		e.places.add(f)
+	}
 	if !told && !e.options.all || !e.options.filter.passes(&s.Connection) {
 		return nil
 	}

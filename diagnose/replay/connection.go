@@ -33,6 +33,8 @@ type Connection struct {
 	First, Last           time.Time
 	Packets               [2]int // by Client, by Server
 	Bytes                 [2]int // of payload, those sent again counted again
+	ISN                   uint32 // the client's initial sequence number, which with the ends names a connection wherever it is captured
+	HasISN                bool   // its SYN or the SYN-ACK was seen
 	Handshake             bool   // SYN-ACK and the client's answer to it were seen
 	FIN                   [2]bool
 	Cut                   bool            // the capture does not hold all of every packet

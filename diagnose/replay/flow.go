@@ -245,6 +245,12 @@ func (f *flow) connection() *Connection {
 		Handshake: f.handshake, Cut: f.cut,
 		notes: &f.notes, missed: f.opener < 0 && f.acceptor < 0,
 	}
+	switch {
+	case c.hasISN:
+		out.ISN, out.HasISN = c.isn, true
+	case f.acceptor == server:
+		out.ISN, out.HasISN = s.ackOf-1, true
+	}
 	out.legs[client], out.legs[server] = evidence.Downstream, evidence.Upstream
 	for _, e := range f.icmp {
 		e.About = side(e.half)

@@ -195,7 +195,7 @@ func TestConnection(t *testing.T) {
 	want := &Connection{
 		Client: netip.MustParseAddrPort("192.0.2.1:40000"), Server: netip.MustParseAddrPort("198.51.100.2:443"),
 		FirstFrame: 1, LastFrame: 7, First: start, Last: start.Add(6 * time.Second),
-		Packets: [2]int{4, 3}, Bytes: [2]int{50, 1000}, Handshake: true, FIN: [2]bool{true, true},
+		ISN: 100, HasISN: true, Packets: [2]int{4, 3}, Bytes: [2]int{50, 1000}, Handshake: true, FIN: [2]bool{true, true},
 	}
 	same := cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
 	if diff := cmp.Diff(want, all[0], same, cmpopts.IgnoreUnexported(Connection{})); diff != "" {
