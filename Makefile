@@ -1,5 +1,5 @@
 # One line each: what a target does can be read here and typed by hand.
-.PHONY: help build man test race endings transparent damage bench sources lint ci fuzz
+.PHONY: help build man test race endings trials transparent damage bench sources lint ci fuzz
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ race: ## all tests under the race detector; needs gcc
 
 endings: ## each way to end a connection, 20 times direct and 20 times through the relay
 	go test ./integration -run TestEndings -repeats 20
+
+trials: ## TRIALS=300 random connections, each ended in a random way, from SEED=1, with tables of how right the verdicts are; as root with the kernel's reasons
+	$(if $(filter 0,$(shell id -u)),WHYRESET_LAB=here) go test ./integration -run 'TestTrials$$' -count=1 -v -trials $(or $(TRIALS),300) -seed $(or $(SEED),1)
 
 transparent: ## what the transparent modes carry by each way and from each port, with figures; CONNECTIONS=1000 by each way
 	go test ./integration -run TestTransparent -count=1 -v -connections $(or $(CONNECTIONS),1000)

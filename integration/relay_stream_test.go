@@ -140,7 +140,7 @@ func (s stream) fault(client, server lab.Outcome, ev *evidence.Evidence) error {
 	return nil
 }
 
-var firstSeed = flag.Uint64("seed", 0, "the first seed of TestRandomStreams; 0 takes the time")
+var firstSeed = flag.Uint64("seed", 0, "the first seed of TestRandomStreams, where 0 takes the time; that of TestTrials, where 0 is one that stays")
 
 // TestRandomStreams has 500 connections at a time, each with sizes, pauses and an end of its own.
 func TestRandomStreams(t *testing.T) {

@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"cmd/whyreset":            9,
 	"integration":             10,
 	"integration/bench":       10,
+	"integration/trial":       5,
 	"integration/house":       10,
 	"integration/house/skips": 10,
 }

@@ -1,0 +1,113 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"whyreset/diagnose"
+	"whyreset/diagnose/cause"
+	"whyreset/diagnose/evidence"
+	"whyreset/diagnose/record"
+	"whyreset/integration/scenario"
+)
+
+// View is a set of sources.
+type View struct {
+	Name    string
+	Without []evidence.Source
+}
+
+// Views are those by which each trial is judged, the fullest first.
+var Views = []View{
+	{"all sources", nil},
+	{"packets and sockets", []evidence.Source{evidence.Witness}},
+	{"sockets only", []evidence.Source{evidence.Witness, evidence.Packets}},
+	{"packets only", []evidence.Source{evidence.Witness, evidence.Sockets}},
+}
+
+// of is the evidence as it would have been without some of the sources.
+func (v View) of(ev *evidence.Evidence) *evidence.Evidence {
+	less := *ev
+	less.Observations = nil
+	for _, o := range ev.Observations {
+		if !slices.Contains(v.Without, evidence.SourceOf(o.What)) {
+			less.Observations = append(less.Observations, o)
+		}
+	}
+	for source, covered := range map[evidence.Source]*string{
+		evidence.Sockets: &less.Coverage.Sockets, evidence.Packets: &less.Coverage.Packets, evidence.Witness: &less.Coverage.Witness} {
+		if slices.Contains(v.Without, source) {
+			*covered = "taken away"
+		}
+	}
+	return &less
+}
+
+// Result is what came of a trial.
+type Result struct {
+	Trial    Trial
+	Played   scenario.Result
+	Evidence *evidence.Evidence // from the record
+	Verdicts []diagnose.Verdict // by view
+	Ordered  []bool             // by view: whether the evidence says which of two ends came first
+}
+
+// Play plays the trial, and reads the record of the connection.
+func Play(ctx context.Context, t Trial, program scenario.Program) (Result, error) {
+	r := Result{Trial: t}
+	var err error
+	if r.Played, err = scenario.Play(ctx, t.Scenario, t.Place, program); err != nil {
+		return r, fmt.Errorf("trial %d of seed %d: %w", t.Number, t.Seed, err)
+	}
+	c, err := record.Parse([]byte(r.Played.Report.Record))
+	if err != nil {
+		return r, fmt.Errorf("trial %d of seed %d: %w", t.Number, t.Seed, err)
+	}
+	if r.Evidence = c.Evidence; r.Evidence == nil {
+		return r, fmt.Errorf("trial %d of seed %d: the record could not carry its evidence", t.Number, t.Seed)
+	}
+	for _, v := range Views {
+		ev := v.of(r.Evidence)
+		r.Verdicts = append(r.Verdicts, diagnose.Diagnose(ev))
+		r.Ordered = append(r.Ordered, cause.Read(ev).Ordered)
+	}
+	return r, nil
+}
+
+// first says that the verdict's cause is a truth.
+func (t Trial) first(v diagnose.Verdict) bool { return slices.Contains(t.Truths(), v.Cause) }
+
+// right says that a truth is named, if only as an alternative of its family.
+func (t Trial) right(v diagnose.Verdict) bool {
+	return slices.ContainsFunc(t.Truths(), func(truth string) bool { return scenario.Right(truth, v) })
+}
+
+// Faults are what must not be, whatever the sources: to be certain of what is not so, and to blame a side when the evidence says
+// which it was.
+func (r Result) Faults() (all []string) {
+	for i, v := range r.Verdicts {
+		if v.Confidence == cause.Conclusive && !r.Trial.first(v) {
+			all = append(all, fmt.Sprintf("%s: got %s, conclusive, want %q", Views[i].Name, v.Cause, r.Trial.Truths()))
+		}
+		if v.Side != r.Trial.Scenario.Side && v.Side != diagnose.SideUnknown && r.Ordered[i] {
+			all = append(all, fmt.Sprintf("%s: got side %s, want %s", Views[i].Name, v.Side, r.Trial.Scenario.Side))
+		}
+	}
+	for _, o := range []struct {
+		who    string
+		damage error
+	}{{"client", r.Played.Outcome.Client.Damage}, {"server", r.Played.Outcome.Server.Damage}} {
+		if o.damage != nil {
+			all = append(all, fmt.Sprintf("the %s: %v", o.who, o.damage))
+		}
+	}
+	if told := r.Played.Verdict(); told.Cause != r.Verdicts[0].Cause || told.Confidence != r.Verdicts[0].Confidence {
+		all = append(all, fmt.Sprintf("the proxy said %s, %v, and its record says %s, %v", told.Cause, told.Confidence, r.Verdicts[0].Cause, r.Verdicts[0].Confidence))
+	}
+	return all
+}
+
+// Took is how long the trial was.
+func (r Result) Took() time.Duration { return r.Played.Took }

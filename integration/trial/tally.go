@@ -1,0 +1,96 @@
+package trial
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"whyreset/diagnose/cause"
+)
+
+// Tally counts many trials. Its zero value is empty.
+type Tally struct {
+	results []Result
+}
+
+// Add counts a result.
+func (t *Tally) Add(r Result) { t.results = append(t.results, r) }
+
+// Count is how the verdicts of one confidence were.
+type Count struct{ All, First, Right, Side, SureOfSide int }
+
+// Of counts the verdicts by view and confidence.
+func (t *Tally) Of(view int) (by [cause.Conclusive + 1]Count) {
+	for _, r := range t.results {
+		v := r.Verdicts[view]
+		c := &by[v.Confidence]
+		c.All++
+		if r.Trial.first(v) {
+			c.First++
+		}
+		if r.Trial.right(v) {
+			c.Right++
+		}
+		if r.Ordered[view] {
+			c.SureOfSide++
+			if v.Side == r.Trial.Scenario.Side {
+				c.Side++
+			}
+		}
+	}
+	return by
+}
+
+// String is the tables: how often each set of sources was right, by confidence, what each truth was taken for, and
+// what was missed.
+func (t *Tally) String() string {
+	var b strings.Builder
+	for view := range Views {
+		t.confidences(&b, view)
+	}
+	t.confusion(&b)
+	return b.String()
+}
+
+func (t *Tally) confidences(b *strings.Builder, view int) {
+	counts := t.Of(view)
+	var sum Count
+	fmt.Fprintf(b, "\n%-22s %8s %8s %8s %8s   %s\n", Views[view].Name, "verdicts", "first", "family", "wrong", "right side, of those with an order")
+	for s := cause.Conclusive; s >= cause.Possible; s-- {
+		c := counts[s]
+		fmt.Fprintf(b, "  %-20s %8d %8d %8d %8d   %d of %d\n", s, c.All, c.First, c.Right, c.All-c.Right, c.Side, c.SureOfSide)
+		sum = Count{sum.All + c.All, sum.First + c.First, sum.Right + c.Right, sum.Side + c.Side, sum.SureOfSide + c.SureOfSide}
+	}
+	fmt.Fprintf(b, "  %-20s %8d %8d %8d %8d   %d of %d\n", "together", sum.All, sum.First, sum.Right, sum.All-sum.Right, sum.Side, sum.SureOfSide)
+}
+
+// confusion is what each truth was taken for, from all sources.
+func (t *Tally) confusion(b *strings.Builder) {
+	taken := map[string]map[string]int{}
+	for _, r := range t.results {
+		truth := r.Trial.Scenario.Cause
+		if taken[truth] == nil {
+			taken[truth] = map[string]int{}
+		}
+		taken[truth][r.Verdicts[0].Cause]++
+	}
+	fmt.Fprintf(b, "\ntruth, and what it was taken for from all sources\n")
+	for _, truth := range slices.Sorted(maps.Keys(taken)) {
+		fmt.Fprintf(b, "  %-22s", truth)
+		for _, verdict := range slices.Sorted(maps.Keys(taken[truth])) {
+			fmt.Fprintf(b, " %s %d", verdict, taken[truth][verdict])
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// Misses are the verdicts that do not name the truth, a line each.
+func (t *Tally) Misses(view int) (lines []string) {
+	for _, r := range t.results {
+		if v := r.Verdicts[view]; !r.Trial.right(v) {
+			lines = append(lines, fmt.Sprintf("%-9s %-22s for %-22s %s; trial %v", v.Confidence, v.Cause, r.Trial.Scenario.Cause, v.Sentence, r.Trial))
+		}
+	}
+	return lines
+}
