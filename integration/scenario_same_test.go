@@ -27,7 +27,7 @@ func TestScenariosLookTheSameThroughTheProxy(t *testing.T) {
 	}
 	all.Wait()
 	for i, p := range plays {
-		if !p.scenario.Comparable(p.place) || p.err != nil { // which TestScenarioVerdictsBySockets tells
+		if !p.scenario.Comparable(p.place) || p.err != nil { // which TestScenarioVerdicts tells
 			continue
 		}
 		t.Run(p.name(), func(t *testing.T) {

@@ -3,12 +3,15 @@ package integration
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"whyreset/diagnose"
 	"whyreset/diagnose/cause"
+	"whyreset/diagnose/evidence"
+	"whyreset/diagnose/record"
 	"whyreset/integration/lab"
 	"whyreset/integration/scenario"
 )
@@ -59,25 +62,62 @@ func missing(s scenario.Scenario, p scenario.Place) (skip string, err error) {
 	return lab.Need(needs...)
 }
 
-// faults are what is wrong with a verdict on a connection whose truth is known, judged by what sockets can show.
-func faults(s scenario.Scenario, v diagnose.Verdict) []string {
+// faults are what is wrong with a verdict on a connection whose truth is known. shown says that the sources it rests on can
+// show the cause.
+func faults(s scenario.Scenario, v diagnose.Verdict, shown bool) []string {
 	var all []string
 	if scenario.Overconfident(s.Cause, v) {
 		all = append(all, fmt.Sprintf("cause: got %s, conclusive, want %s", v.Cause, s.Cause))
 	}
+	if v.Confidence == cause.Conclusive && v.Side != s.Side {
+		all = append(all, fmt.Sprintf("side: got %s, conclusive, want %s", v.Side, s.Side))
+	}
+	if !shown {
+		return all
+	}
 	if v.Side != s.Side {
 		all = append(all, fmt.Sprintf("side: got %s, want %s", v.Side, s.Side))
 	}
-	if s.Shown == nil && !scenario.Right(s.Cause, v) {
+	if !scenario.Right(s.Cause, v) {
 		all = append(all, fmt.Sprintf("cause: got %s or one of %q, want %s", v.Cause, v.Alternatives, s.Cause))
 	}
 	return all
 }
 
-func TestScenarioVerdictsBySockets(t *testing.T) {
+// tally counts verdicts of one set of sources by their confidence.
+type tally [cause.Conclusive + 1]struct{ all, right, first int }
+
+func (t *tally) add(s scenario.Scenario, v diagnose.Verdict) {
+	at := &t[v.Confidence]
+	at.all++
+	if v.Cause == s.Cause {
+		at.first++
+	}
+	if scenario.Right(s.Cause, v) {
+		at.right++
+	}
+}
+
+func (t *tally) total() (n int) {
+	for s := range t {
+		n += t[s].all
+	}
+	return n
+}
+
+func (t *tally) String() string {
+	var b strings.Builder
+	for s := cause.Conclusive; s >= cause.Possible; s-- {
+		fmt.Fprintf(&b, "%s %d (right %d, first %d)  ", s, t[s].all, t[s].right, t[s].first)
+	}
+	return b.String()
+}
+
+// Each scenario is played once, with all sources that there are, and its evidence judged once more for each set of them.
+func TestScenarioVerdicts(t *testing.T) {
 	var table strings.Builder
-	var sharp [cause.Conclusive + 1]struct{ all, first, right int }
-	judged, hidden := 0, 0
+	counts := make([]tally, len(scenario.Subsets))
+	var sharp tally // of what sockets can show
 	for _, p := range playAll() {
 		t.Run(p.name(), func(t *testing.T) {
 			if p.skip != "" {
@@ -86,45 +126,67 @@ func TestScenarioVerdictsBySockets(t *testing.T) {
 			if p.err != nil {
 				t.Fatal(p.err)
 			}
-			v := p.result.Verdict()
-			wrong := faults(p.scenario, v)
-			for _, fault := range wrong {
-				t.Error(fault)
+			c, err := record.Parse([]byte(p.result.Report.Record))
+			if err != nil || c.Evidence == nil {
+				t.Fatalf("the proxy's record cannot be read: %v", err)
 			}
-			if wrong != nil {
-				t.Logf("%s (%s)\nclient: %v %v\nserver: %v\n%s", v.Sentence, v.Confidence, p.result.Outcome.Client, p.result.Outcome.DialErr,
-					p.result.Outcome.Server, strings.Join(p.result.Report.Evidence, "\n"))
+			fmt.Fprintf(&table, "%-44s %4.1f s %-22s", p.name(), p.result.Took.Seconds(), p.scenario.Cause)
+			for i, set := range scenario.Subsets {
+				if !watched(c.Evidence, set) {
+					continue
+				}
+				ev := set.Of(c.Evidence)
+				v := diagnose.Diagnose(ev)
+				counts[i].add(p.scenario, v)
+				shown := slices.Contains(set.All, evidence.Sockets) && set.Show(p.scenario)
+				if i == 2 && shown {
+					sharp.add(p.scenario, v)
+				}
+				for _, fault := range faults(p.scenario, v, shown) {
+					t.Errorf("%s: %s: %s (%s)\nclient: %v %v\nserver: %v\n%s", set.Name, fault, v.Sentence, v.Confidence,
+						p.result.Outcome.Client, p.result.Outcome.DialErr, p.result.Outcome.Server, lines(ev))
+				}
+				if i < len(scenario.Columns) {
+					fmt.Fprintf(&table, " | %-11.11s %-22s %v", v.Confidence, v.Cause, v.Alternatives)
+				}
 			}
-			note := ""
-			if p.scenario.Shown != nil {
-				note = fmt.Sprintf("  (shown by %v only)", p.scenario.Shown)
-			}
-			fmt.Fprintf(&table, "%-44s %4.1f s %-22s %-22s %-10s %-10s %v%s\n", p.name(), p.result.Took.Seconds(), p.scenario.Cause, v.Cause, v.Confidence, v.Side, v.Alternatives, note)
-			if p.scenario.Shown != nil {
-				hidden++
-				return
-			}
-			judged++
-			sharp[v.Confidence].all++
-			if v.Cause == p.scenario.Cause {
-				sharp[v.Confidence].first++
-			}
-			if scenario.Right(p.scenario.Cause, v) {
-				sharp[v.Confidence].right++
-			}
+			fmt.Fprintln(&table)
 		})
 	}
-	t.Logf("scenario, truth, verdict by sockets alone:\n%s", &table)
-	for s := cause.Possible; s <= cause.Conclusive; s++ {
-		t.Logf("%s: %d of %d; right in %d, its first cause in %d", s, sharp[s].all, judged, sharp[s].right, sharp[s].first)
+	t.Logf("scenario, truth, verdict by each set of sources:\n%s", &table)
+	for i, set := range scenario.Subsets {
+		t.Logf("%s: %v", set.Name, &counts[i])
 	}
-	t.Logf("%d more are beyond what sockets can show: all that is asked is not to be sure of another cause", hidden)
-	if judged+hidden == 0 {
-		t.Error("nothing was judged")
+	for i, goal := range []struct {
+		least cause.Strength
+		of100 int
+	}{{cause.Conclusive, 90}, {cause.Likely, 60}, {cause.Possible, 0}} {
+		n, all := 0, counts[i].total()
+		for s := goal.least; s <= cause.Conclusive; s++ {
+			n += counts[i][s].all
+		}
+		t.Logf("%s: %s or better in %d of %d, the goal is %d %%", scenario.Columns[i].Name, goal.least, n, all, goal.of100)
 	}
 	if likely := sharp[cause.Likely]; 10*likely.right < 9*likely.all {
-		t.Errorf("likely: right in %d of %d, want nine of ten", likely.right, likely.all)
+		t.Errorf("sockets only, likely: right in %d of %d, want nine of ten", likely.right, likely.all)
 	}
+	if counts[2].total() == 0 {
+		t.Error("nothing was judged")
+	}
+}
+
+// watched says that all of the set's sources were.
+func watched(ev *evidence.Evidence, set scenario.Sources) bool {
+	return !slices.ContainsFunc(set.All, func(s evidence.Source) bool { return !ev.Coverage.Has(s) })
+}
+
+// lines is the evidence for whoever looks into a wrong verdict.
+func lines(ev *evidence.Evidence) string {
+	var b strings.Builder
+	for _, o := range ev.Observations {
+		fmt.Fprintf(&b, "%12v %-10v %T %+v\n", o.At, o.Leg, o.What, o.What)
+	}
+	return b.String()
 }
 
 // An engine that answers every reset with one family, for any of its members, must not pass.
@@ -136,7 +198,7 @@ func TestScenariosTellAHedge(t *testing.T) {
 			continue
 		}
 		v.Cause, v.Confidence, v.Alternatives = "app_abort", cause.Possible, []string{"app_close_unread"}
-		passes := faults(p.scenario, v) == nil
+		passes := faults(p.scenario, v, true) == nil
 		if want := scenario.Relatives(p.scenario.Cause, "app_abort"); passes != want {
 			t.Errorf("%s: the hedge passes for %s: %v, want %v", p.name(), p.scenario.Cause, passes, want)
 		}

@@ -35,7 +35,7 @@ func (w *Packets) icmp(ip *header.IP, from *frame, at time.Duration) {
 		if by == fromUs && from.outgoing || by == fromFar && !from.outgoing && !f.loopback {
 			continue
 		}
-		n.about = by
+		n.about, n.Own = by, by == fromUs && from.loopback
 		f.icmp = append(f.icmp, n)
 	}
 }
