@@ -43,6 +43,11 @@ func judge(c *cause.Case, catalogue []cause.Cause) Verdict {
 		v.Against = append(slices.Clone(v.Against), cause.Cite{Source: evidence.Sockets,
 			Says: "the other side ended at the same moment: which came first is not known"})
 	}
+	if v.Confidence == cause.Conclusive && c.Blind() {
+		v.Confidence = cause.Likely
+		v.Against = append(slices.Clone(v.Against), cause.Cite{Source: evidence.Packets,
+			Says: "our own socket was not watched: it may have ended before, of which packets need not tell"})
+	}
 	v.Alternatives = alternatives(first.ID, found[1:], excluded)
 	return v
 }

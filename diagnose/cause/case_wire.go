@@ -13,6 +13,9 @@ func (c *Case) onWire() bool {
 	return false
 }
 
+// Blind says that the ending was found in packets of a leg of ours whose socket was not watched.
+func (c *Case) Blind() bool { return c.onWire() && !c.captured && !c.Coverage.Has(evidence.Sockets) }
+
 // findEndOnWire looks for an ending in packets where the sockets tell of none, or were not watched; without any, only for a reset. Its
 // obs is -1 when there is none.
 func (c *Case) findEndOnWire(any bool) (e wireEnd) {

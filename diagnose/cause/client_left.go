@@ -19,7 +19,7 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		strength := Likely // a box between can reset, too
-		if s := c.Snap[evidence.Upstream]; s != nil && s.State == synSent && (c.isFIN() || c.near()) {
+		if s := c.Snap[evidence.Upstream]; s != nil && s.State == synSent && (c.isFIN() || c.near() || c.reason(aborted...)) {
 			strength = Conclusive
 		}
 		if c.maker.forged >= Likely {

@@ -24,7 +24,7 @@ var _ = register(Cause{
 			Sentence: say("client %s connected, sent nothing and left after %s", c.Client, ms(c.End.At)),
 			For:      []Cite{c.saw("not a byte came from the client before its %s", c.endWord())},
 		}
-		if c.reset() && !c.near() {
+		if c.reset() && !c.near() && !c.reason(aborted...) {
 			f.Strength = Likely // a box between can reset, too
 		}
 		switch {

@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 type delayLine struct {
 	ns      *namespace
 	delay   time.Duration
+	jitter  time.Duration
 	ends    [2]*os.File // packet sockets, one on each interface
 	running sync.WaitGroup
 }
@@ -29,12 +31,12 @@ const longestFrame = 64<<10 + 512
 // inFlight bounds the frames under way in one direction. What is more is lost, as in any queue.
 const inFlight = 4096
 
-func newDelayLine(delay time.Duration) (*delayLine, error) {
+func newDelayLine(delay, jitter time.Duration) (*delayLine, error) {
 	ns, err := newNamespace()
 	if err != nil {
 		return nil, err
 	}
-	d := &delayLine{ns: ns, delay: delay}
+	d := &delayLine{ns: ns, delay: delay, jitter: jitter}
 	// It has no voice of its own.
 	if err := ns.do(func() error { return writeSysctl("net.ipv6.conf.default.disable_ipv6", "1") }); err != nil {
 		return nil, errors.Join(err, d.close())
@@ -112,7 +114,7 @@ func (d *delayLine) take(from *os.File, frames chan<- frame) {
 			continue // ENETDOWN, when a cable is pulled out
 		}
 		select {
-		case frames <- frame{time.Now().Add(d.delay), append([]byte(nil), buf[:n]...)}:
+		case frames <- frame{time.Now().Add(d.delay + rand.N(d.jitter+1)), append([]byte(nil), buf[:n]...)}:
 		default:
 		}
 	}

@@ -4,6 +4,8 @@ package lab
 
 import (
 	"errors"
+	"net"
+	"net/netip"
 	"os/exec"
 	"time"
 )
@@ -29,7 +31,7 @@ func (*namespace) close() error { return errNotLinux }
 
 type delayLine struct{}
 
-func newDelayLine(time.Duration) (*delayLine, error) { return nil, errNotLinux }
+func newDelayLine(delay, jitter time.Duration) (*delayLine, error) { return nil, errNotLinux }
 
 func (*delayLine) close() error { return errNotLinux }
 
@@ -57,3 +59,13 @@ func (*Host) Send([]byte) error { return errNotLinux }
 
 // Offload answers that the lab needs Linux.
 func (*Host) Offload(bool) error { return errNotLinux }
+
+func vanish(net.Conn) error { return errNotLinux }
+
+// TakeAddress answers that the lab needs Linux.
+func (*Host) TakeAddress(netip.Addr) error { return errNotLinux }
+
+// FlushConntrack answers that the lab needs Linux.
+func (*Host) FlushConntrack() error { return errNotLinux }
+
+func setUserTimeout(fd, ms int) error { return errNotLinux }

@@ -15,6 +15,8 @@ type Options struct {
 	// Delay is how long a packet is under way between router and server, each way. If zero, as long as a veth pair takes,
 	// some microseconds. It is kept by this process, and so will be longer on a busy machine, but never shorter.
 	Delay time.Duration
+	// Jitter is how much longer it may take, at random, with a Delay. Order is kept.
+	Jitter time.Duration
 	// Gateway puts a fourth host into the row. If empty there is none.
 	Gateway Beside
 }
@@ -113,7 +115,7 @@ func (n *Net) build(o Options) error {
 	}
 	if o.Delay > 0 {
 		var err error
-		if n.delay, err = newDelayLine(o.Delay); err != nil {
+		if n.delay, err = newDelayLine(o.Delay, o.Jitter); err != nil {
 			return err
 		}
 	}

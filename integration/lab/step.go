@@ -122,6 +122,46 @@ func Reset() Step {
 	}}
 }
 
+// UserTimeout sets for how long what was sent may go without an acknowledgement, or a shut window stay shut, before the kernel gives
+// the connection up (TCP_USER_TIMEOUT).
+func UserTimeout(d time.Duration) Step {
+	return Step{fmt.Sprintf("user timeout %v", d), func(s *session) {
+		tcp, err := tcpOf(s.conn)
+		if err != nil {
+			s.trouble(err)
+			return
+		}
+		raw, err := tcp.SyscallConn()
+		if err == nil {
+			var callErr error
+			err = raw.Control(func(fd uintptr) { callErr = setUserTimeout(int(fd), int(d.Milliseconds())) })
+			err = errors.Join(err, callErr)
+		}
+		s.trouble(err)
+	}}
+}
+
+// KeepAlive sets when the kernel begins to ask whether the other side is there, how often, and after how many unanswered probes it
+// resets the connection. Whole seconds.
+func KeepAlive(idle, interval time.Duration, count int) Step {
+	return Step{fmt.Sprintf("keepalive %v %v %d", idle, interval, count), func(s *session) {
+		tcp, err := tcpOf(s.conn)
+		if err == nil {
+			err = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: idle, Interval: interval, Count: count})
+		}
+		s.trouble(err)
+	}}
+}
+
+// Vanish takes the connection away from its kernel without a word to the other side, as the restart of a host does
+// (TCP_REPAIR). Only in a host of the lab is a process without privileges allowed to.
+func Vanish() Step {
+	return Step{"vanish", func(s *session) {
+		s.trouble(vanish(s.conn))
+		s.finished(&s.readEnded, &s.writeEnded)
+	}}
+}
+
 // Call does anything else: sets an option of the socket, tells a test how far the script has come. It must not wait for
 // longer than the script's limit.
 func Call(name string, fn func(net.Conn) error) Step {

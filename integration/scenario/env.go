@@ -59,7 +59,7 @@ func newEnv(s Scenario, p Place, program Program, direct bool) (*Env, error) {
 		return e, nil
 	}
 	var err error
-	o := lab.Options{Delay: s.Delay}
+	o := lab.Options{Delay: s.Delay, Jitter: s.Jitter}
 	switch {
 	case p.Transparent && s.NearServer:
 		o.Gateway = lab.BesideServer

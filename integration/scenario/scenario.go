@@ -28,6 +28,8 @@ type Scenario struct {
 	NearServer bool
 	// Delay is how long a packet is under way between the router and the server, each way.
 	Delay time.Duration
+	// Jitter is how much longer it may be, at random. It needs a Delay.
+	Jitter time.Duration
 	// Proxy is how the proxy is set up.
 	Proxy Settings
 	// Forward says that it cannot be had with a transparent proxy.

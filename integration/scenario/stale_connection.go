@@ -3,32 +3,132 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"whyreset/diagnose"
 	"whyreset/integration/lab"
 )
 
 func init() {
-	needs := []lab.Feature{lab.NFT, lab.SS}
+	for _, how := range []struct {
+		id, story string
+		pause     time.Duration
+		scenario  Scenario
+	}{
+		{id: "state-lost", pause: silence,
+			story: "The server's host forgets the connection without a word, as one does that restarts; then, a second after the last answer, the client speaks."},
+		{id: "state-lost-at-once", scenario: Scenario{Shown: packets},
+			story: "The server's host forgets the connection without a word, and the client speaks at once."},
+		{id: "state-lost-far", pause: silence, scenario: Scenario{Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Forward: true},
+			story: "The same, with 20 to 30 ms between the two."},
+	} {
+		s := how.scenario
+		s.ID, s.Story, s.Cause, s.Side, s.Needs = how.id, how.story, "stale_connection", diagnose.SideUpstream, []lab.Feature{lab.Netns}
+		s.Run = func(ctx context.Context, e *Env) (Outcome, error) {
+			return e.talkWhile(ctx, how.pause, func(*Line) lab.Step { return lab.Vanish() })
+		}
+		register(s)
+	}
 	register(Scenario{
-		ID: "state-lost", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: needs,
-		Story: "The server's host forgets the connection without a word, as one does that restarts; then, a second after the last answer, the client speaks.",
+		ID: "host-restarted", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Forward: true,
+		Story: "The server's host forgets the connection, and nobody listens there any more; then, a second after the last answer, the client speaks.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			return e.talkThen(ctx, silence, func(l *Line) error { return Forget(e.Net.Server, "sport", l.Upstream.Port()) })
+			l, err := e.Open()
+			if err != nil {
+				return Outcome{}, err
+			}
+			now, gone := make(chan struct{}), make(chan struct{})
+			return l.Talk(ctx,
+				steps(lab.Read(100), lab.Write(100), lab.Wait(now), lab.Vanish(), do("listener closed", l.Listener.Close), tell(gone)),
+				steps(lab.Write(100), lab.Read(100), lab.Sleep(silence), tell(now), lab.Wait(gone), lab.Write(100), lab.ReadAll()))
 		},
 	})
 	register(Scenario{
-		ID: "state-lost-at-once", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: needs, Shown: packets,
-		Story: "The server's host forgets the connection without a word, and the client speaks at once.",
-		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			return e.talkThen(ctx, 0, func(l *Line) error { return Forget(e.Net.Server, "sport", l.Upstream.Port()) })
-		},
-	})
-	register(Scenario{
-		ID: "client-state-lost", Cause: "stale_connection", Side: diagnose.SideDownstream, Needs: needs, NearServer: true,
+		ID: "client-state-lost", Cause: "stale_connection", Side: diagnose.SideDownstream, Needs: []lab.Feature{lab.Netns}, NearServer: true,
 		Story: "The client's host forgets the connection without a word; then, a second after the last request, the server answers.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			return e.answerThen(ctx, silence, func(l *Line) error { return Forget(e.Net.Client, "dport", l.To.Port()) })
+			now, gone := make(chan struct{}), make(chan struct{})
+			return e.Talk(ctx,
+				steps(lab.Read(100), lab.Write(100), lab.Read(100), lab.Sleep(silence), tell(now), lab.Wait(gone), lab.Write(100), lab.ReadAll()),
+				steps(lab.Write(100), lab.Read(100), lab.Write(100), lab.Wait(now), lab.Vanish(), tell(gone)))
+		},
+	})
+	register(Scenario{
+		ID: "server-gave-up", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Forward: true,
+		Story: "The way from the server is cut for a while, and its kernel gives the connection up (TCP_USER_TIMEOUT); when the way is whole again, the client speaks.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			l, err := e.Open()
+			if err != nil {
+				return Outcome{}, err
+			}
+			now, gone := make(chan struct{}), make(chan struct{})
+			return l.Talk(ctx,
+				steps(lab.Read(100), lab.Write(100), lab.Wait(now), lab.UserTimeout(300*time.Millisecond),
+					do("new rule", func() error { return e.Net.Router.NFT(Rule("forward", "tcp sport %d drop", l.Upstream.Port())) }),
+					lab.Write(100), lab.WaitGone(), do("no rule", e.Net.Router.FlushNFT), tell(gone)),
+				steps(lab.Write(100), lab.Read(100), lab.Sleep(silence), tell(now), lab.Wait(gone), lab.Write(100), lab.ReadAll()))
+		},
+	})
+	for _, to := range []struct {
+		id, story string
+		act       func(*Env) error
+	}{
+		{"failed-over", "The server's address moves to a host that knows nothing of the connection, one hop nearer; then the client speaks.",
+			func(e *Env) error { return e.Net.Router.TakeAddress(e.ServerAddr()) }},
+	} {
+		register(Scenario{
+			ID: to.id, Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Story: to.story, Forward: true,
+			Run: func(ctx context.Context, e *Env) (Outcome, error) {
+				return e.talkThen(ctx, silence, func(*Line) error { return to.act(e) })
+			},
+		})
+	}
+	for _, loss := range []struct {
+		id, story string
+		pause     time.Duration
+		timeout   string // of an established connection, in seconds; empty: the kernel's, and the entry is removed
+	}{
+		{"nat-entry-flushed", "A masquerading router loses its table, lets through what it does not know, and the server meets packets from an address that it has never seen.", silence, ""},
+		{"nat-entry-expired", "A masquerading router forgets a connection that was idle for a second, lets through what it does not know, and the server meets packets from an address that it has never seen.", 2500 * time.Millisecond, "1"},
+	} {
+		register(Scenario{
+			ID: loss.id, Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Story: loss.story, Forward: true,
+			Run: func(ctx context.Context, e *Env) (Outcome, error) {
+				err := e.Net.Router.NFT("table inet scenario_nat { chain c { type nat hook postrouting priority 100; oifname toserver masquerade; }; }")
+				if err == nil {
+					err = e.Net.Router.Sysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
+				}
+				if err == nil && loss.timeout != "" {
+					err = e.Net.Router.Sysctl("net.netfilter.nf_conntrack_tcp_timeout_established", loss.timeout)
+				}
+				if err != nil {
+					return Outcome{}, err
+				}
+				return e.talkThen(ctx, loss.pause, func(*Line) error {
+					if loss.timeout != "" {
+						return nil
+					}
+					return e.Net.Router.FlushConntrack()
+				})
+			},
+		})
+	}
+	register(Scenario{
+		ID: "cut-off-behind-our-back", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Forward: true,
+		Story: "A firewall answers a packet of the server's with a reset, of which nobody but the server hears; when the rule is gone, the client speaks.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			l, err := e.Open()
+			if err != nil {
+				return Outcome{}, err
+			}
+			now, gone := make(chan struct{}), make(chan struct{})
+			return l.Talk(ctx,
+				steps(lab.Read(100), lab.Write(100), lab.Wait(now),
+					do("new rule", func() error {
+						return e.Net.Router.NFT(Rule("forward", "tcp sport %d reject with tcp reset", l.Upstream.Port()))
+					}),
+					lab.Write(100), lab.WaitGone(), do("no rule", e.Net.Router.FlushNFT), tell(gone)),
+				steps(lab.Write(100), lab.Read(100), lab.Sleep(silence), tell(now), lab.Wait(gone), lab.Write(100), lab.ReadAll()))
 		},
 	})
 }
