@@ -18,7 +18,7 @@ var _ = register(Cause{
 		{"app_abort", "The reset of a live socket bears its timestamps, its window and the next number of its count"},
 	},
 	IETF: 9, HAProxy: "SD, CD", Envoy: "RemoteReset",
-	Beats: []string{"app_abort", "app_close_unread", "stale_connection", "write_after_close", "accept_queue_overflow", "port_closed", "firewall_reject",
+	Beats: []string{"app_abort", "app_close_unread", "write_after_close", "accept_queue_overflow", "port_closed", "firewall_reject",
 		"abort_at_accept", "probe", "client_left"},
 	Rule: func(c *Case) Finding {
 		m := c.maker

@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -16,7 +18,19 @@ func (h *Host) TakeAddress(a netip.Addr) error {
 		if err != nil {
 			return err
 		}
-		return netlink.AddrReplace(lo, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a, a.BitLen()))})
+		if err := netlink.AddrReplace(lo, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a, a.BitLen()))}); err != nil {
+			return err
+		}
+		// An IPv6 address gets its route from a work queue (addrconf_dad_work).
+		for start := time.Now(); ; time.Sleep(time.Millisecond) {
+			routes, err := netlink.RouteGet(a.AsSlice())
+			if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+				return nil
+			}
+			if time.Since(start) > linkPatience {
+				return fmt.Errorf("no route to %v of its own, still after %v (%w)", a, linkPatience, err)
+			}
+		}
 	})
 }
 

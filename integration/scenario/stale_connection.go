@@ -69,20 +69,18 @@ func init() {
 				steps(lab.Write(100), lab.Read(100), lab.Sleep(silence), tell(now), lab.Wait(gone), lab.Write(100), lab.ReadAll()))
 		},
 	})
-	for _, to := range []struct {
-		id, story string
-		act       func(*Env) error
-	}{
-		{"failed-over", "The server's address moves to a host that knows nothing of the connection, one hop nearer; then the client speaks.",
-			func(e *Env) error { return e.Net.Router.TakeAddress(e.ServerAddr()) }},
-	} {
-		register(Scenario{
-			ID: to.id, Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Story: to.story, Forward: true,
-			Run: func(ctx context.Context, e *Env) (Outcome, error) {
-				return e.talkThen(ctx, silence, func(*Line) error { return to.act(e) })
-			},
-		})
-	}
+	register(Scenario{
+		ID: "failed-over", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Forward: true,
+		Story: "The server's host goes and its address moves to one that knows nothing of the connection, a hop nearer; then the client speaks.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			return e.talkThen(ctx, silence, func(*Line) error {
+				if err := e.Net.Server.LinkDown("eth0"); err != nil {
+					return err
+				}
+				return e.Net.Router.TakeAddress(e.ServerAddr())
+			})
+		},
+	})
 	for _, loss := range []struct {
 		id, story string
 		pause     time.Duration
