@@ -14,6 +14,7 @@ import (
 	"whyreset/diagnose"
 	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/record"
+	"whyreset/integration/lab"
 	"whyreset/proxy/rules"
 )
 
@@ -176,4 +177,30 @@ func (r *placed) acceptOn(ln net.Listener) net.Conn {
 	}
 	conn.SetDeadline(time.Now().Add(patience))
 	return conn
+}
+
+// What the kernel keeps of a leg that is over (TIME_WAIT), and gives up at once only where timestamps tell old packets from new
+// ones, is nobody's to end: the client is carried from another port.
+func TestTransparentTimeWait(t *testing.T) {
+	t.Parallel()
+	r := startPlaced(t, atRouter, rules.TProxy, rules.SourceClient, config.Listener{})
+	r.apply()
+	if err := r.Server.Sysctl("net.ipv4.tcp_timestamps", "0"); err != nil {
+		t.Fatal(err)
+	}
+	r.serve(80, lab.ReadAll(), lab.Write(100))
+	for _, version := range []int{4, 6} {
+		from, to := r.client(version, 40000), r.server(version, 80)
+		for i, own := range []bool{true, false} {
+			out := lab.Run(t.Context(), r.dialFrom(from, to), lab.Script{Sends: 2, Expects: 1,
+				Steps: steps(lab.Write(100), lab.CloseWrite(), lab.ReadAll())})
+			if out.Read != 100 || out.Damage != nil || out.End != lab.EndEOF {
+				t.Errorf("%v, connection %d: %v, want 100 bytes and a FIN", from, i, out)
+			}
+			c := r.record()
+			if c.Verdict.Cause != "clean_close" || (c.Upstream.Local == from) != own || did(c, evidence.OtherPort) == own {
+				t.Errorf("%v, connection %d: got %s from %v: %v", from, i, c.Verdict.Cause, c.Upstream.Local, c.Evidence.Observations)
+			}
+		}
+	}
 }
