@@ -3,7 +3,7 @@ package watch
 import "time"
 
 // pace bounds what the looking at packets costs. Where nothing merges segments, as on an interface without offloads, a fast stream has
-// a million packets a second: then all that begin or end a connection are looked at, and of the others one in sampleOf.
+// a million packets a second: then all that begin or end a connection are looked at, and of the others, of those that come in, one in sampleOf.
 type pace struct {
 	most    int           // packets between two looks that are not too many
 	looked  int           // since the last look
@@ -55,6 +55,7 @@ func (w *Packets) sample(on bool) {
 		w.over = "the filter could not be changed: " + err.Error()
 		return
 	}
+	w.ring.ignoreOutgoing(on)
 	if !on {
 		w.drain()
 		w.concern.sample = false

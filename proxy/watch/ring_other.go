@@ -13,6 +13,7 @@ type ring struct{}
 func openRing([]bpf.Instruction, int) (*ring, error) { return nil, syscall.ENOTSUP }
 
 func (*ring) setFilter([]bpf.Instruction) error { return syscall.ENOTSUP }
+func (*ring) ignoreOutgoing(bool)               {}
 func (*ring) next() frame                       { return frame{} }
 func (*ring) release()                          {}
 func (*ring) lost() uint64                      { return 0 }
