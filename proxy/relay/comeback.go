@@ -63,10 +63,11 @@ func (l *loop) awaitPort(p *pair, to netip.AddrPort) bool {
 	return true
 }
 
-// clear has the leg aborted that holds the client's port, and is false when no pair of ours has it.
+// clear has the leg aborted that holds the client's port, and is false when there is none to abort: a pair that took the port
+// for another client's connection goes on, for its client is not the one that came back.
 func (l *loop) clear(p *pair, to netip.AddrPort) bool {
 	old, ours := l.relay.dialled.find(p.legs[down].remote, to)
-	if !ours {
+	if !ours || !old.asClient {
 		return false
 	}
 	p.note(event{at: l.now, leg: evidence.Upstream, did: evidence.AbortedOld})
@@ -74,12 +75,8 @@ func (l *loop) clear(p *pair, to netip.AddrPort) bool {
 	return true
 }
 
-// clientBack aborts a pair whose client has come back from the same port. One that took the port for another client's
-// connection goes on: its client is not the one that came back.
+// clientBack aborts a pair whose client has come back from the same port.
 func (l *loop) clientBack(p *pair) {
-	if p.legs[up].local != p.legs[down].remote {
-		return
-	}
 	// That the client can come back says that its old connection is over. How it ended may not have been seen yet, and
 	// comes first.
 	if d := &p.legs[down]; !d.failed && kernel.State(int(d.fd)) == kernel.StateClose {

@@ -20,6 +20,7 @@ type fourTuple struct{ from, to netip.AddrPort }
 type owner struct {
 	loop       *loop
 	index, gen uint32
+	asClient   bool // the leg has the address and port of the pair's own client
 }
 
 func (d *dialled) shard(from netip.AddrPort) *shard {
@@ -57,4 +58,6 @@ func (d *dialled) find(from, to netip.AddrPort) (owner, bool) {
 	return by, ok
 }
 
-func (l *loop) owner(p *pair) owner { return owner{l, p.index, p.gen} }
+func (l *loop) owner(p *pair) owner {
+	return owner{l, p.index, p.gen, p.legs[up].local == p.legs[down].remote}
+}
