@@ -74,6 +74,11 @@ func TestForgeries(t *testing.T) {
 		{"gVisor aborts", gvisor().packet(1500*ms, up, rst|ack, 0, id(0), window(0)), "app_abort", cause.Possible, cause.Likely},
 		{"Windows aborts", other().packet(1500*ms, up, rst|ack, 0, windows, window(0)), "app_abort", cause.Possible, cause.Likely},
 		{"Windows aborts with a bare one", other().packet(1500*ms, up, rst, 0, set(bare, windows), junkAck), "app_abort", cause.Possible, cause.Possible},
+		{"a host that forgot answers acknowledgements", asked().packet(1*sec, up, ack, 1448).packet(1001*ms, up, ack, 2896).packet(1002*ms, up, ack, 4344).
+			packet(1003*ms, down, ack, 0, func(p *evidence.Packet) { p.Ack -= 2896 + 4344 }).packet(1004*ms, down, ack, 0, func(p *evidence.Packet) { p.Ack -= 4344 + 1448 }).
+			packet(1005*ms, down, ack, 0, func(p *evidence.Packet) { p.Ack -= 1448 }).
+			packet(1023*ms, up, rst, 0, bare, func(p *evidence.Packet) { p.Seq -= 2896 + 4344 }).packet(1024*ms, up, rst, 0, bare, func(p *evidence.Packet) { p.Seq -= 4344 + 1448 }).
+			packet(1025*ms, up, rst, 0, bare, func(p *evidence.Packet) { p.Seq -= 1448 }), "stale_connection", cause.Likely, cause.Likely},
 		{"packets overtake each other", idle().packet(1500*ms, up, rst|ack, 0).packet(1501*ms, up, ack, 0), "app_abort", cause.Possible, cause.Likely},
 	}
 	for _, test := range tests {

@@ -117,10 +117,13 @@ func (w *wire) stamped(end evidence.Leg) bool {
 func (w *wire) burst() string {
 	r := w.resetPacket()
 	var steps []uint32
-	last, sent := r, w.upTo(r.From, len(w.packets))
+	last := r
 	for i := w.rst + 1; i < len(w.packets); i++ {
 		p := &w.packets[i]
-		if p.From != r.From || p.ordinary() || p.has(evidence.ACK) || p.at-r.at > burstTime || sent.known && !after(p.Seq, sent.next) {
+		if p.From != r.From || p.ordinary() || p.has(evidence.ACK) || p.at-r.at > burstTime {
+			continue
+		}
+		if sent := w.upTo(r.From, i); sent.known && !after(p.Seq, sent.next) {
 			continue
 		}
 		steps, last = append(steps, p.Seq-last.Seq), p
