@@ -35,11 +35,9 @@ func becomePowerless(arguments string) error {
 // buildCommand makes the command as it is shipped, without cgo.
 func buildCommand(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "whyreset")
-	cmd := exec.Command("go", "build", "-o", path, "whyreset/cmd/whyreset")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
+	path, err := whyreset()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

@@ -19,6 +19,7 @@ import (
 
 	"whyreset/diagnose/record"
 	"whyreset/integration/lab"
+	"whyreset/proxy/rules"
 )
 
 // whyreset is the command as it is shipped, made once; commandDir is where, for TestMain to remove.
@@ -336,55 +337,36 @@ const rulesLimit = 3 * time.Second
 // processes end, nothing stays.
 func TestRulesOfEachPlacement(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
+	type way struct {
 		name   string
 		host   func(*lab.Net) *lab.Host
 		config string
-		open   bool // what rules show says of new connections when both are killed
 		out    bool // it also takes what its own host connects to
-	}{
-		{name: "router, tproxy and redirect", host: onRouter, open: true, config: `
+	}
+	ways := []way{
+		{name: "router, several", host: onRouter, config: `
 rules: {placement: router, sysctls: set}
 listeners:
   - {name: web, mode: tproxy, address: ":15001", source: client, ports: 80}
   - {name: other, mode: redirect, address: ":15002", ports: 90-99}
 `},
-		{name: "router, redirect", host: onRouter, config: `
-rules: {placement: router, mark: 0x99, sysctls: set}
-listeners:
-  - {name: web, mode: redirect, address: ":15001", ports: 80}
-`},
-		{name: "server, tproxy", host: onServer, open: true, config: `
-rules: {placement: server}
-listeners:
-  - {name: web, mode: tproxy, address: ":15001", source: client-ip, ports: 80}
-`},
-		{name: "server, redirect", host: onServer, config: `
-rules: {placement: server}
-listeners:
-  - {name: web, mode: redirect, address: ":15001", ports: 80}
-`},
-		{name: "client, tproxy", host: onClient, config: `
-rules: {placement: client, mark: 0x1234}
-listeners:
-  - {name: web, mode: tproxy, address: ":15001", ports: 80}
-`},
-		{name: "client, redirect", host: onClient, config: `
-rules: {placement: client}
-listeners:
-  - {name: web, mode: redirect, address: ":15001", ports: 80}
-`},
-		{name: "pod, redirect", host: onServer, out: true, config: `
-rules: {placement: pod}
-listeners:
-  - {name: web, mode: redirect, address: ":15001", ports: 80}
-`},
-		{name: "pod, tproxy, incoming", host: onServer, open: true, config: `
-rules: {placement: pod}
+		{name: "pod, incoming", host: onServer, config: `
+rules: {placement: pod, mark: 0x1234}
 listeners:
   - {name: web, mode: tproxy, address: ":15001", ports: 80, direction: in}
 `},
-	} {
+	}
+	hosts := map[rules.Placement]func(*lab.Net) *lab.Host{rules.Router: onRouter, rules.Server: onServer, rules.Client: onClient, rules.Pod: onServer}
+	for _, triple := range rules.Triples {
+		if triple.Reason == "" {
+			ways = append(ways, way{
+				name: fmt.Sprintf("%s, %s, %s", triple.Placement, triple.Mode, triple.Source), host: hosts[triple.Placement], out: triple.Placement == rules.Pod,
+				config: fmt.Sprintf("rules: {placement: %s, sysctls: set}\nlisteners:\n  - {name: web, mode: %s, source: %s, address: \":15001\", ports: 80}\n",
+					triple.Placement, triple.Mode, triple.Source),
+			})
+		}
+	}
+	for _, test := range ways {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRuled(t, test.host, test.config)
@@ -396,6 +378,7 @@ listeners:
 			r.answer(r.Server, 80)
 			r.answer(r.Client, 80)
 			before := r.stands()
+			open := strings.Contains(r.must("rules", "show", "--format", "json"), `"without_proxy":"fail-open`)
 			all := []netip.AddrPort{netip.AddrPortFrom(r.Server.Addr4(), 80), netip.AddrPortFrom(r.Server.Addr6(), 80)}
 			through := func(k *kept) {
 				t.Helper()
@@ -441,7 +424,7 @@ listeners:
 			k.worker = 0
 			r.wantStands("after kill -9 of both", with)
 			for _, to := range all {
-				if test.open {
+				if open {
 					r.direct(r.Client, to, rulesLimit)
 				} else if seen, _, err := r.ask(r.Client, to, time.Second); err == nil {
 					t.Errorf("to %v: got an answer to %v, where rules show says that nobody answers", to, seen)
