@@ -60,8 +60,10 @@ func keep(cfg *config.Config) (*kept, error) {
 	lock, err := rules.NewLock(file)
 	var held *rules.HeldError
 	switch {
-	case errors.As(err, &held):
+	case errors.As(err, &held) && held.Process != 0:
 		return nil, &hintedError{err, fmt.Sprintf("stop it, and it takes them away itself: kill %d", held.Process)}
+	case errors.As(err, &held):
+		return nil, err
 	case err != nil:
 		return nil, &hintedError{fmt.Errorf("the state of the rules: %w", err), "rules.state_dir says where it is kept: a folder that can be written to"}
 	}

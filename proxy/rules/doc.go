@@ -4,16 +4,19 @@
 //	plan, err := rules.New(rules.Settings{
 //		Placement: rules.Router,
 //		Mark:      rules.DefaultMark,
-//		Captures:  []rules.Capture{{Name: "db", Mode: rules.TProxy, Source: rules.Client, Port: 15001, Ports: []rules.PortRange{{5432, 5432}}}},
+//		Captures:  []rules.Capture{{Name: "db", Mode: rules.TProxy, Source: rules.SourceClient, Port: 15001, Ports: []rules.PortRange{{5432, 5432}}}},
 //	})
 //	fmt.Print(plan.Script())                     // the same by hand, with nft and ip
-//	err = plan.Apply(ctx, "/run/whyreset/rules.json")
+//	file, err := rules.StateFile("/run/whyreset")
+//	lock, err := rules.NewLock(file)
+//	err = plan.Apply(ctx, file)
 //	…
-//	err = rules.Remove(ctx, "/run/whyreset/rules.json")
+//	err = rules.Remove(ctx, file)
 //
 // A plan is computed from its settings alone; it asks the system nothing. All packet rules stand in one table of their
 // own, put there in one atomic change; routes and routing rules carry a protocol number; a state file is written before
-// the first change, so that Remove takes away exactly what was put, also after a crash half-way.
+// the first change, so that Remove takes away exactly what was put, also after a crash half-way. What has lost its state file
+// is known by a comment and that number (Sweep).
 //
 // Only a connection's first packet (SYN) is ever turned towards the proxy. So what is already established when rules are
 // applied, or was established directly while the proxy was dead, goes on undisturbed.

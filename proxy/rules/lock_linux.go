@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // StateFile is where, in a folder for all network namespaces, the state of that of the calling thread is kept.
@@ -20,7 +21,8 @@ func StateFile(dir string) (string, error) {
 	return filepath.Join(dir, "rules-"+strings.Trim(namespace, "net:[]")+".json"), nil
 }
 
-// Lock is held by who may change what a state file is about. The kernel lets go of it with the process (flock).
+// Lock is held by who may change what a state file is about. The kernel lets go of it with the process. It is one of an
+// open file (F_OFD_SETLK), about which others can ask without taking it for a moment themselves, as they must with flock(2).
 type Lock struct{ file *os.File }
 
 // HeldError says that another process has the lock.
@@ -47,9 +49,10 @@ func NewLock(stateFile string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &whole); err != nil {
 		defer f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 			return nil, &HeldError{Process: holder(f), StateFile: stateFile}
 		}
 		return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
@@ -66,14 +69,15 @@ func (l *Lock) Release() error {
 	return errors.Join(l.file.Truncate(0), l.file.Close())
 }
 
-// Holder is the process that has the lock; 0 when nobody has, or when that is not known.
+// Holder is the process that has the lock; 0 when nobody has, or when it has not said yet who it is.
 func Holder(stateFile string) int {
 	f, err := os.Open(stateFile + ".lock")
 	if err != nil {
 		return 0
 	}
 	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+	conflict := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &conflict); err != nil || conflict.Type == unix.F_UNLCK {
 		return 0
 	}
 	return holder(f)
