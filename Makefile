@@ -1,5 +1,5 @@
 # One line each: what a target does can be read here and typed by hand.
-.PHONY: help build man test race endings trials transparent damage bench sources lint ci fuzz
+.PHONY: help build man test race endings trials transparent damage bench syscalls sources lint ci fuzz
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -28,11 +28,15 @@ transparent: ## what the transparent modes carry by each way and from each port,
 damage: ## captures cut and spoilt in many places, where the public ones are at hand
 	go test ./diagnose/replay -run TestDamage -thorough
 
-bench: ## speed and processor time beside HAProxy and nginx; takes a minute
+bench: ## speed, processor time and memory beside HAProxy, nginx and io.Copy; as root; takes ten minutes
 	go run ./integration/bench
 
+syscalls: ## how many system calls a connection and a request cost each of them; needs strace
+	go run ./integration/bench -syscalls -seconds 0.3 -works connections,requests-1,requests-64,requests-512
+
 sources: ## what each source of evidence costs, on and off in one run; as root
-	go run ./integration/bench -sources
+	go run ./integration/bench -works connections,requests-64,down-4,resets \
+		-contestants whyreset-sockets,whyreset-packets,whyreset-witness,whyreset-both
 
 lint: ## formatting, vet for each system, staticcheck, modules
 	.ci/lint

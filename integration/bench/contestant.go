@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ import (
 // contestant is a running relay from an address of its own to the backend.
 type contestant struct {
 	name, version, address string
-	pid                    int
+	pid                    int // also of its process group
 }
 
 // Where Debian keeps them.
@@ -28,23 +29,85 @@ const (
 	nginxModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 )
 
-// missing says what is not there, and is empty if all is.
-func missing(sources bool) string {
-	needed := []string{"/proc/self/schedstat", haproxy, nginx, nginxModule}
-	if sources {
-		needed = needed[:1]
+// An entry is who may compete, and what that takes.
+type entry struct {
+	name, program  string
+	files          []string // that must be there
+	capabilities   []int    // that we must have, by their number
+	log            bool     // HAProxy's
+	packet, kernel string   // whyreset's sources of evidence besides sockets
+}
+
+// Numbers of capabilities, from linux/capability.h.
+const (
+	capNetRaw  = 13
+	capPerfmon = 38
+	capBPF     = 39
+)
+
+var (
+	entries = []entry{
+		{name: "haproxy", program: haproxy, files: []string{haproxy}},
+		{name: "haproxy-log", program: haproxy, files: []string{haproxy}, log: true},
+		{name: "nginx", program: nginx, files: []string{nginx, nginxModule}},
+		{name: "io.copy"},
+		{name: "whyreset-sockets", program: "whyreset", packet: "off", kernel: "off"},
+		{name: "whyreset-packets", program: "whyreset", packet: "on", kernel: "off", capabilities: []int{capNetRaw}},
+		{name: "whyreset-witness", program: "whyreset", packet: "off", kernel: "on", capabilities: []int{capPerfmon, capBPF}},
+		{name: "whyreset-both", program: "whyreset", packet: "on", kernel: "on", capabilities: []int{capNetRaw, capPerfmon, capBPF}},
 	}
-	for _, file := range needed {
+	usual   = []string{"haproxy", "haproxy-log", "nginx", "io.copy", "whyreset-sockets", "whyreset-packets"}
+	unusual = []string{"whyreset-witness", "whyreset-both"}
+)
+
+// entriesFor are the entries named, in that order, but for those that cannot compete here; left says why not.
+func entriesFor(names []string) (found []entry, left []string, err error) {
+	if len(names) == 0 {
+		names = usual
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(entries, func(e entry) bool { return e.name == name })
+		if i < 0 {
+			return nil, nil, fmt.Errorf("no contestant is called %s; there are %s", name, strings.Join(slices.Concat(usual, unusual), ", "))
+		}
+		if why := entries[i].missing(); why != "" {
+			left = append(left, name+": "+why)
+			continue
+		}
+		found = append(found, entries[i])
+	}
+	return found, left, nil
+}
+
+// missing says what is not there, and is empty if all is.
+func (e *entry) missing() string {
+	for _, file := range e.files {
 		if _, err := os.Stat(file); err != nil {
-			return err.Error()
+			return err.Error() + " (Debian's packages are haproxy, nginx and libnginx-mod-stream)"
+		}
+	}
+	have := capabilities()
+	for _, c := range e.capabilities {
+		if have>>c&1 == 0 {
+			return fmt.Sprintf("capability %d is missing: run this as root", c)
 		}
 	}
 	return ""
 }
 
-const reference = "HAProxy" // whom relays are compared with
+// capabilities are the effective ones of this process, and so of its children.
+func capabilities() (set uint64) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(text), "\nCapEff:")
+	line, _, _ := strings.Cut(after, "\n")
+	set, _ = strconv.ParseUint(strings.TrimSpace(line), 16, 64) // not to be read: none
+	return set
+}
 
-// The others' configuration: every core, splice or copy as each does best, no log.
+// The others' configuration: every core, splice or copy as each does best.
 var (
 	//go:embed haproxy.cfg
 	haproxyConfig string
@@ -53,66 +116,102 @@ var (
 )
 
 // assemble starts the backend and the contestants, and returns when each carries bytes.
-func (c *crew) assemble(ctx context.Context) (all []contestant, err error) {
-	server, err := c.startRole(ctx, "backend")
+func (c *crew) assemble(ctx context.Context, entries []entry) error {
+	server, err := c.startRole(ctx, "backend 127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	backend, err := server.line()
+	if c.backend, err = server.line(); err != nil {
+		return err
+	}
+	c.ends = []int{server.pid}
+	for _, e := range entries {
+		if err := c.enter(ctx, &e); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+	}
+	return nil
+}
+
+// enter starts one contestant.
+func (c *crew) enter(ctx context.Context, e *entry) error {
+	address, err := freeAddress()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	whyreset := filepath.Join(c.dir, "whyreset")
-	build := exec.CommandContext(ctx, "go", "build", "-o", whyreset, "whyreset/cmd/whyreset")
+	config, log := filepath.Join(c.dir, e.name+".conf"), ""
+	if e.log {
+		sink, err := c.startRole(ctx, "sink "+filepath.Join(c.dir, e.name+" records"))
+		if err != nil {
+			return err
+		}
+		to, err := sink.line()
+		if err != nil {
+			return err
+		}
+		c.ends = append(c.ends, sink.pid)
+		log = "log " + to + " local0\n    option tcplog"
+	}
+	var text string
+	switch e.program {
+	case haproxy:
+		text = haproxyConfig
+	case nginx:
+		text = nginxConfig
+	}
+	text = strings.NewReplacer("CORES", strconv.Itoa(runtime.NumCPU()), "LISTEN", address, "BACKEND", c.backend,
+		"MODULE", nginxModule, "CONNECTIONS", strconv.Itoa(c.idle+1000), "FILES", strconv.Itoa(c.files()), "LOG", log).Replace(text)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return err
+	}
+	var m *member
+	version := []byte(runtime.Version())
+	switch e.program {
+	case haproxy:
+		m, err = c.start(ctx, e.name, nil, haproxy, "-db", "-f", config)
+		version = versionOf(haproxy, "-v")
+	case nginx:
+		m, err = c.start(ctx, e.name, nil, nginx, "-p", c.dir, "-e", "stderr", "-c", config)
+		version = versionOf(nginx, "-v")
+	case "whyreset": // as it comes, not as this machine's file has it
+		var program string
+		if program, err = c.build(ctx); err != nil {
+			return err
+		}
+		m, err = c.start(ctx, e.name, nil, program, "run", "--config", config, "--forward", address+"="+c.backend,
+			"--timeouts.stop_grace", "100ms", "--log.output", filepath.Join(c.dir, e.name+" records"), "--log.format", "json",
+			"--log.sample_clean", "1", "--evidence.packets", e.packet, "--evidence.witness", e.kernel)
+		version = versionOf(program, "version")
+	default:
+		m, err = c.startRole(ctx, "copy "+address+" "+c.backend)
+	}
+	if err != nil {
+		return err
+	}
+	if err := m.await(ctx, address); err != nil {
+		return m.fault(err)
+	}
+	c.contestants = append(c.contestants, contestant{e.name, string(version), address, m.pid})
+	return nil
+}
+
+// build makes whyreset once, and returns its path.
+func (c *crew) build(ctx context.Context) (string, error) {
+	program := filepath.Join(c.dir, "whyreset")
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, "whyreset/cmd/whyreset")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build: %w\n%s", err, out)
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	c.backend = server.pid
-	type entry struct {
-		name, program, ask, config string
-		flags                      []string
-	}
-	entries := []entry{
-		{reference, haproxy, "-v", haproxyConfig, nil},
-		{"nginx", nginx, "-v", nginxConfig, nil},
-		{"whyreset", whyreset, "version", "", nil}, // as it comes, not as this machine's file has it
-	}
-	if c.sources {
-		entries = nil
-		for _, s := range []struct{ name, packets, witness string }{
-			{"sockets only", "off", "off"}, {"with packets", "on", "off"}, {"with witness", "off", "on"}, {"with both", "on", "on"},
-		} {
-			entries = append(entries, entry{s.name, whyreset, "version", "", []string{"--evidence.packets", s.packets, "--evidence.witness", s.witness}})
-		}
-	}
-	for _, this := range entries {
-		address, err := freeAddress()
-		if err != nil {
-			return nil, err
-		}
-		file := filepath.Join(c.dir, this.name+".yaml")
-		config := strings.NewReplacer("CORES", strconv.Itoa(runtime.NumCPU()), "LISTEN", address, "BACKEND", backend, "MODULE", nginxModule).Replace(this.config)
-		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-			return nil, err
-		}
-		m, err := c.start(ctx, this.name, nil, this.program, map[string][]string{
-			haproxy: {"-db", "-f", file},
-			nginx:   {"-p", c.dir, "-e", "stderr", "-c", file},
-			whyreset: append([]string{"run", "--config", file, "--forward", address + "=" + backend, "--timeouts.stop_grace", "100ms",
-				"--log.output", filepath.Join(c.dir, this.name+" records"), "--log.format", "json", "--log.sample_clean", "1"}, this.flags...),
-		}[this.program]...)
-		if err != nil {
-			return nil, err
-		}
-		if err := m.await(ctx, address); err != nil {
-			return nil, m.fault(fmt.Errorf("%s: %w", this.name, err))
-		}
-		said, _ := exec.CommandContext(ctx, this.program, this.ask).CombinedOutput()
-		version := regexp.MustCompile(`development build|\d+\.\d+\.\d+[-+~.\w]*`).Find(said)
-		all = append(all, contestant{this.name, string(version), address, m.pid})
-	}
-	return all, nil
+	return program, nil
+}
+
+func versionOf(program, ask string) []byte {
+	said, _ := exec.Command(program, ask).CombinedOutput()
+	return regexp.MustCompile(`development build|\d+\.\d+\.\d+[-+~.\w]*`).Find(said)
 }
 
 // freeAddress is one that nobody listens on now. Relays cannot be told to take any.

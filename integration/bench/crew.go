@@ -8,16 +8,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // crew is every process that was started, each at the head of a process group of its own.
 type crew struct {
-	dir     string // for configuration, logs and programs
-	sources bool   // whyreset is measured against itself, and everybody's processor time counts
-	backend int    // its process group
-	members []*member
+	dir         string // for configuration, logs and programs
+	idle        int    // connections of the work of that name
+	backend     string // its address
+	ends        []int  // process groups of the backend and of whoever receives logs
+	members     []*member
+	contestants []contestant
 }
 
 type member struct {
@@ -66,13 +69,17 @@ func (c *crew) start(ctx context.Context, name string, env []string, program str
 	return m, nil
 }
 
-// startRole starts this program again, so that the processor time of what it does there is nobody's.
+// files is how many a relay may have to have open: two for each connection, and those that have ended a moment ago.
+func (c *crew) files() int { return 2*c.idle + 3000 }
+
+// startRole starts this program again.
 func (c *crew) startRole(ctx context.Context, role string) (*member, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return c.start(ctx, "role", []string{roleVar + "=" + role}, self)
+	name, _, _ := strings.Cut(role, " ")
+	return c.start(ctx, name, []string{roleVar + "=" + role}, self)
 }
 
 // line waits for what the member says next.

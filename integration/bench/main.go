@@ -8,28 +8,50 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
 
 func main() {
 	playRole()
-	seconds := flag.Float64("seconds", 1, "how long each work lasts through each contestant in each round")
-	rounds := flag.Int("rounds", 5, "how often all is measured; medians are told")
-	sources := flag.Bool("sources", false, "measure what each source of evidence costs instead, whyreset against itself")
-	asJSON := flag.Bool("json", false, "print one JSON object instead of a table")
-	flag.Parse()
-	if flag.NArg() > 0 || !(*seconds > 0) || *rounds < 1 {
-		fmt.Fprintln(os.Stderr, "bench: -seconds must be above 0 and -rounds at least 1, and nothing else is taken")
-		os.Exit(2)
+	os.Exit(command(os.Args[1:]))
+}
+
+// options say what to measure.
+type options struct {
+	seconds            time.Duration // how long each work lasts
+	rounds, idle       int           // idle: connections of the work of that name
+	works, contestants []string      // empty: all works, and those that are measured when nothing is asked
+	syscalls           bool          // count system calls instead
+	cold               bool          // no round beforehand that does not count
+}
+
+func command(arguments []string) int {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	seconds := flags.Float64("seconds", 1, "how long each work lasts through each contestant in each round")
+	rounds := flags.Int("rounds", 5, "how often all is measured; medians are told")
+	idle := flags.Int("idle", 5000, "how many connections are idle in the work of that name")
+	names := flags.String("works", "", "comma-separated; if empty all: "+strings.Join(workNames(), ","))
+	who := flags.String("contestants", "", "comma-separated, the first is whom others are compared with; if empty "+
+		strings.Join(usual, ",")+"; also "+strings.Join(unusual, ","))
+	calls := flags.Bool("syscalls", false, "count the system calls of each contestant instead, with strace")
+	asJSON := flags.Bool("json", false, "print one JSON object instead of tables")
+	if err := flags.Parse(arguments); err != nil {
+		return 2
+	}
+	o := options{seconds: time.Duration(*seconds * float64(time.Second)), rounds: *rounds, idle: *idle,
+		works: list(*names), contestants: list(*who), syscalls: *calls}
+	if flags.NArg() > 0 || o.seconds <= 0 || o.rounds < 1 || o.idle < 1 {
+		fmt.Fprintln(os.Stderr, "bench: -seconds must be above 0, -rounds and -idle at least 1, and nothing else is taken")
+		return 2
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	rep, err := run(ctx, *sources, time.Duration(*seconds*float64(time.Second)), *rounds)
+	defer cancel()
+	rep, err := run(ctx, o)
 	if ctx.Err() != nil { // whatever it was that failed for it
 		err = errors.New("stopped by a signal")
 	}
-	cancel()
 	if err == nil && *asJSON {
 		err = json.NewEncoder(os.Stdout).Encode(rep)
 	} else if err == nil {
@@ -37,55 +59,11 @@ func main() {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
-// run starts everything, measures, and stops everything, whatever happens.
-func run(ctx context.Context, sources bool, each time.Duration, rounds int) (*report, error) {
-	if text := missing(sources); text != "" {
-		return nil, fmt.Errorf("%s: this needs Linux, and the packages haproxy, nginx and libnginx-mod-stream", text)
-	}
-	// The kernel ends our children when the thread that started them ends, so it must not end before us.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	dir, err := os.MkdirTemp("", "whyreset-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	crew := &crew{dir: dir, sources: sources}
-	defer crew.stop()
-	contestants, err := crew.assemble(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rep, err := newReport(contestants, each, rounds)
-	if err != nil {
-		return nil, err
-	}
-	for round := range rounds + 1 {
-		length := each
-		if round == 0 { // does not count: whoever starts cold would look slow
-			length = each / 5
-		}
-		for w := range works {
-			if works[w].sources && !sources {
-				continue
-			}
-			for i := range contestants {
-				// Nobody is always first, or always behind the same neighbour.
-				c := contestants[(i+round+w)%len(contestants)]
-				s, err := crew.measure(ctx, c, w, length)
-				if err != nil {
-					return nil, fmt.Errorf("%s through %s: %w", works[w].name, c.name, err)
-				}
-				if r := rep.row(c.name, works[w].name); round > 0 {
-					r.Samples = append(r.Samples, s)
-				}
-			}
-		}
-	}
-	rep.conclude()
-	return rep, nil
+func list(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
 }

@@ -6,130 +6,135 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 )
 
-// sample is one work through one contestant, once.
+// sample is one work through one contestant, once. What does not apply is 0.
 type sample struct {
-	Rate float64 `json:"rate"`   // units per second
-	P50  float64 `json:"p50_us"` // 0 for bulk, as P99
-	P99  float64 `json:"p99_us"`
-	CPU  float64 `json:"cpu_us"` // of the contestant, or with -sources of all, for one unit
+	Rate    float64 `json:"rate"` // units per second
+	P50     float64 `json:"p50_us"`
+	P99     float64 `json:"p99_us"`
+	P999    float64 `json:"p999_us"`
+	CPU     float64 `json:"cpu_us"`     // of the contestant, for one unit
+	Path    float64 `json:"path_us"`    // of contestant, load generator, backend and receiver of logs together, for one unit
+	Machine float64 `json:"machine_us"` // of the whole machine, whoever it was, for one unit
+	RSS     float64 `json:"rss_mb"`     // of the contestant, with the connections still open
+	Kernel  float64 `json:"kernel_mb"`  // by which the kernel's memory has grown since before the connections were made
+}
+
+// reading is what has been used up by now.
+type reading struct{ own, path, machine time.Duration }
+
+func (r reading) since(before reading) reading {
+	return reading{r.own - before.own, r.path - before.path, r.machine - before.machine}
 }
 
 func (c *crew) measure(ctx context.Context, to contestant, index int, length time.Duration) (s sample, err error) {
-	ctx, cancel := context.WithTimeout(ctx, length+3*patience)
-	defer cancel()
-	load, err := c.startRole(ctx, fmt.Sprintf("%d %s %d", index, to.address, length))
+	kernelBefore, err := kernelMemory()
 	if err != nil {
 		return s, err
 	}
-	defer load.stop()
-	if _, err := load.line(); err != nil { // that it is connected
-		return s, err
-	}
-	groups := []int{to.pid}
-	if c.sources { // what a packet costs the kernel is paid by whoever sends it
-		groups = append(groups, load.pid, c.backend)
-	}
-	before, err := settled(groups...)
+	o, used, err := c.perform(ctx, to, index, length, nothing, func() error {
+		kernel, err := kernelMemory()
+		if err != nil {
+			return err
+		}
+		s.Kernel = float64(max(0, kernel-kernelBefore)) / 1e6
+		rss, err := residentMemory(to.pid)
+		s.RSS = float64(rss) / 1e6
+		return err
+	})
 	if err != nil {
 		return s, err
 	}
-	if _, err := io.WriteString(load.in, "\n"); err != nil {
-		return s, load.fault(err)
+	job := &works[index]
+	units := float64(o.Count) / job.size
+	s.CPU, s.Path, s.Machine = micro(used.own)/units, micro(used.path)/units, micro(used.machine)/units
+	if !job.idle() {
+		s.Rate, s.Kernel = units/o.Elapsed.Seconds(), 0 // of what else the kernel does, the memory says too little
 	}
-	said, err := load.line()
-	if err != nil {
-		return s, err
-	}
-	after, err := settled(groups...)
-	if err != nil {
-		return s, err
-	}
-	var o outcome
-	if err := json.Unmarshal([]byte(said), &o); err != nil {
-		return s, err
-	}
-	if o.Error != "" {
-		return s, errors.New(o.Error)
-	}
-	units := float64(o.Count) / works[index].size
-	s = sample{Rate: units / o.Elapsed.Seconds(), CPU: micro(after-before) / units}
-	if works[index].latency {
-		s.P50, s.P99 = micro(o.P50), micro(o.P99)
+	if job.latency {
+		s.P50, s.P99, s.P999 = micro(o.P50), micro(o.P99), micro(o.P999)
 	}
 	return s, nil
 }
 
+func nothing() error { return nil }
+
+// perform has a work done, and tells what came of it and what was used for it. Both first and then are called when the
+// connections that stay are there: before anything is done with them, and after.
+func (c *crew) perform(ctx context.Context, to contestant, index int, length time.Duration, first, then func() error) (o outcome, used reading, err error) {
+	ctx, cancel := context.WithTimeout(ctx, length+4*patience)
+	defer cancel()
+	workers := works[index].workers
+	if workers == 0 {
+		workers = c.idle
+	}
+	load, err := c.startRole(ctx, fmt.Sprintf("load %d %d %s %d", index, workers, to.address, length))
+	if err != nil {
+		return o, used, err
+	}
+	defer load.stop()
+	if _, err := load.line(); err != nil { // that it is connected
+		return o, used, err
+	}
+	if err := first(); err != nil {
+		return o, used, err
+	}
+	path := append([]int{to.pid, load.pid}, c.ends...)
+	before, err := settled(path)
+	if err != nil {
+		return o, used, err
+	}
+	if _, err := io.WriteString(load.in, "\n"); err != nil {
+		return o, used, load.fault(err)
+	}
+	said, err := load.line()
+	if err != nil {
+		return o, used, err
+	}
+	after, err := settled(path)
+	if err != nil {
+		return o, used, err
+	}
+	if err := json.Unmarshal([]byte(said), &o); err != nil {
+		return o, used, err
+	}
+	if o.Error != "" {
+		return o, used, errors.New(o.Error)
+	}
+	return o, after.since(before), then()
+}
+
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// settled is the processor time of process groups once they do nothing more: what a contestant puts off, such as
-// records not yet written, is part of its work.
-func settled(groups ...int) (time.Duration, error) {
+// settled reads once the first of the process groups does nothing more: what a contestant puts off, such as records not
+// yet written, is part of its work.
+func settled(groups []int) (last reading, err error) {
 	const idle, pause, most = time.Millisecond, 30 * time.Millisecond, 60
-	last, err := cpuTimes(groups)
+	if last, err = read(groups); err != nil {
+		return last, err
+	}
 	for range most {
 		time.Sleep(pause)
 		before := last
-		if last, err = cpuTimes(groups); err != nil || last-before < idle {
+		if last, err = read(groups); err != nil || last.own-before.own < idle {
 			break
 		}
 	}
 	return last, err
 }
 
-func cpuTimes(groups []int) (total time.Duration, err error) {
-	for _, group := range groups {
-		t, err := cpuTime(group)
-		if err != nil {
-			return 0, err
-		}
-		total += t
-	}
-	return total, nil
-}
-
-// cpuTime is how long the threads of a process group have run, to the nanosecond: /proc/PID/stat has ticks of 10 ms
-// only. The time of threads that have ended is lost; relays start theirs once.
-func cpuTime(group int) (total time.Duration, err error) {
-	processes, err := filepath.Glob("/proc/[0-9]*/stat")
+// read is of the first group alone, and of all groups.
+func read(groups []int) (r reading, err error) {
+	each, err := cpuTimes(groups)
 	if err != nil {
-		return 0, err
+		return r, err
 	}
-	for _, file := range processes {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		// The name, in brackets, may hold anything; state, parent and group follow.
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		if len(fields) < 3 || fields[2] != strconv.Itoa(group) {
-			continue
-		}
-		threads, err := filepath.Glob(filepath.Join(filepath.Dir(file), "task/*/schedstat"))
-		if err != nil {
-			return 0, err
-		}
-		for _, thread := range threads {
-			text, err := os.ReadFile(thread)
-			if err != nil {
-				continue
-			}
-			ran, _, _ := strings.Cut(string(text), " ")
-			ns, err := strconv.ParseInt(ran, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("%s: %w", thread, err)
-			}
-			total += time.Duration(ns)
-		}
+	for _, t := range each {
+		r.path += t
 	}
-	if total == 0 {
-		return 0, fmt.Errorf("process group %d has no processor time: it has ended, or the kernel has no schedstat", group)
-	}
-	return total, nil
+	r.own = each[0]
+	r.machine, err = machineTime()
+	return r, err
 }

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"cmp"
-	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 )
 
 // report is what was measured and where.
@@ -19,26 +14,39 @@ type report struct {
 	Load     string            `json:"load"` // what waited to run before we began: averages over 1, 5 and 15 minutes
 	Seconds  float64           `json:"seconds"`
 	Rounds   int               `json:"rounds"`
+	Idle     int               `json:"idle"` // connections of the work of that name
 	Versions map[string]string `json:"versions"`
+	Left     []string          `json:"left_out"` // who could not be measured, and why
+	Base     string            `json:"reference"`
 	Rows     []*row            `json:"rows"`
-
-	reference string // whom the others are compared with
+	Targets  []reached         `json:"targets"`
 }
 
-// row is one work through one contestant: medians of its samples. The ratios are those to the reference, each the
-// median of the rounds' own ratios, so that what slows a whole round down slows both.
+// row is one work through one contestant: medians of its samples, and ratios to the reference.
 type row struct {
 	Work       string `json:"work"`
 	Unit       string `json:"unit"`
 	Contestant string `json:"contestant"`
 	sample
-	RateRatio float64  `json:"rate_ratio"`
-	CPURatio  float64  `json:"cpu_ratio"`
+	RateRatio *ratio   `json:"rate_ratio,omitempty"`
+	P99Ratio  *ratio   `json:"p99_ratio,omitempty"`
+	CPURatio  *ratio   `json:"cpu_ratio,omitempty"`
+	PathRatio *ratio   `json:"path_ratio,omitempty"`
+	Memory    *ratio   `json:"memory_ratio,omitempty"`
 	Samples   []sample `json:"samples"`
-	latency   bool
+
+	job *work
 }
 
-func newReport(contestants []contestant, each time.Duration, rounds int) (*report, error) {
+// ratio is the median of the rounds' own ratios, so that what slows a whole round down slows both, with the least and
+// the greatest of them.
+type ratio struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+func newReport(contestants []contestant, jobs []int, left []string, o options) (*report, error) {
 	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {
 		return nil, err
@@ -49,77 +57,80 @@ func newReport(contestants []contestant, each time.Duration, rounds int) (*repor
 	}
 	rep := &report{
 		Kernel: strings.TrimSpace(string(kernel)), CPUs: runtime.NumCPU(), Load: strings.Join(strings.Fields(string(load))[:3], " "),
-		Seconds: each.Seconds(), Rounds: rounds, Versions: map[string]string{"Go": runtime.Version()},
+		Seconds: o.seconds.Seconds(), Rounds: o.rounds, Idle: o.idle, Versions: map[string]string{},
+		Left: left, Base: contestants[0].name,
 	}
-	rep.reference = contestants[0].name
 	for _, c := range contestants {
 		rep.Versions[c.name] = c.version
 	}
-	for _, w := range works {
-		if w.sources && rep.reference == reference {
-			continue
-		}
+	for _, i := range jobs {
 		for _, c := range contestants {
-			rep.Rows = append(rep.Rows, &row{Work: w.name, Unit: w.unit, Contestant: c.name, latency: w.latency})
+			rep.Rows = append(rep.Rows, &row{Work: works[i].name, Unit: works[i].unit, Contestant: c.name, job: &works[i]})
 		}
 	}
 	return rep, nil
 }
 
+// row is nil where that was not measured.
 func (rep *report) row(contestant, work string) *row {
-	return rep.Rows[slices.IndexFunc(rep.Rows, func(r *row) bool { return r.Contestant == contestant && r.Work == work })]
+	i := slices.IndexFunc(rep.Rows, func(r *row) bool { return r.Contestant == contestant && r.Work == work })
+	if i < 0 {
+		return nil
+	}
+	return rep.Rows[i]
 }
+
+// A figure is one of those of a sample.
+type figure func(sample) float64
+
+func rate(s sample) float64    { return s.Rate }
+func p99(s sample) float64     { return s.P99 }
+func cpu(s sample) float64     { return s.CPU }
+func path(s sample) float64    { return s.Path }
+func machine(s sample) float64 { return s.Machine }
+func memory(s sample) float64  { return s.RSS + s.Kernel }
 
 // conclude fills in the medians.
 func (rep *report) conclude() {
-	rate := func(s sample) float64 { return s.Rate }
-	cpu := func(s sample) float64 { return s.CPU }
 	for _, r := range rep.Rows {
+		of := func(f figure) float64 { return median(each(r.Samples, f)) }
 		r.sample = sample{
-			Rate: median(r.Samples, rate), CPU: median(r.Samples, cpu),
-			P50: median(r.Samples, func(s sample) float64 { return s.P50 }),
-			P99: median(r.Samples, func(s sample) float64 { return s.P99 }),
+			Rate: of(rate), CPU: of(cpu), Path: of(path), Machine: of(machine),
+			P50: of(func(s sample) float64 { return s.P50 }), P99: of(p99), P999: of(func(s sample) float64 { return s.P999 }),
+			RSS: of(func(s sample) float64 { return s.RSS }), Kernel: of(func(s sample) float64 { return s.Kernel }),
 		}
-		base := rep.row(rep.reference, r.Work).Samples
-		r.RateRatio, r.CPURatio = ratio(r.Samples, base, rate), ratio(r.Samples, base, cpu)
+		base := rep.row(rep.Base, r.Work)
+		r.RateRatio, r.P99Ratio = ratioOf(r, base, rate), ratioOf(r, base, p99)
+		r.CPURatio, r.PathRatio = ratioOf(r, base, cpu), ratioOf(r, base, path)
+		if r.job.idle() {
+			r.Memory = ratioOf(r, base, memory)
+		}
 	}
+	rep.Targets = rep.reach()
 }
 
-func median[T any](all []T, of func(T) float64) float64 {
-	sorted := make([]float64, len(all))
-	for i, one := range all {
-		sorted[i] = of(one)
+// ratioOf is nil where the figure does not apply.
+func ratioOf(r, base *row, f figure) *ratio {
+	var all []float64
+	for i := range r.Samples {
+		if b := f(base.Samples[i]); b > 0 {
+			all = append(all, f(r.Samples[i])/b)
+		}
 	}
-	slices.Sort(sorted)
+	if len(all) == 0 {
+		return nil
+	}
+	return &ratio{Median: median(all), Min: slices.Min(all), Max: slices.Max(all)}
+}
+
+func each(samples []sample, f figure) (values []float64) {
+	for _, s := range samples {
+		values = append(values, f(s))
+	}
+	return values
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
-}
-
-func ratio(all, base []sample, of func(sample) float64) float64 {
-	each := make([]float64, len(all))
-	for i := range all {
-		each[i] = of(all[i]) / of(base[i])
-	}
-	return median(each, func(f float64) float64 { return f })
-}
-
-func (rep *report) print(w io.Writer) error {
-	versions := []string{}
-	for name, version := range rep.Versions {
-		versions = append(versions, name+" "+strings.TrimPrefix(cmp.Or(version, "?"), "go"))
-	}
-	slices.Sort(versions)
-	fmt.Fprintf(w, "Linux %s, %d CPUs, load before %s, %d rounds of %g s; %s\n\n",
-		rep.Kernel, rep.CPUs, rep.Load, rep.Rounds, rep.Seconds, strings.Join(versions, ", "))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "work\tthrough\tper second\tto %s\tp50\tp99\tCPU for one\tto %[1]s\t\n", rep.reference)
-	for _, r := range rep.Rows {
-		rate, cpu, p50, p99 := fmt.Sprintf("%.0f", r.Rate), fmt.Sprintf("%.1f us", r.CPU), "", ""
-		if r.latency {
-			p50, p99 = fmt.Sprintf("%.0f us", r.P50), fmt.Sprintf("%.0f us", r.P99)
-		} else {
-			rate, cpu = fmt.Sprintf("%.2f GB", r.Rate), fmt.Sprintf("%.3f s", r.CPU/1e6)
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%.2f\t%s\t%s\t%s\t%.2f\t\n", r.Work, r.Contestant, rate, r.RateRatio, p50, p99, cpu, r.CPURatio)
-	}
-	return t.Flush()
 }

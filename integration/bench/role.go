@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// roleVar set makes this program a child of itself, so that the processor time of what it does there is told apart.
+const roleVar = "WHYRESET_BENCH_ROLE"
+
+// playRole does not return in such a child.
+func playRole() {
+	role := os.Getenv(roleVar)
+	if role == "" {
+		return
+	}
+	name, arguments, _ := strings.Cut(role, " ")
+	var err error
+	switch name {
+	case "backend":
+		err = serve(arguments)
+	case "copy":
+		address, backend, _ := strings.Cut(arguments, " ")
+		err = relayPlainly(address, backend)
+	case "sink":
+		err = takeLogs(arguments)
+	case "load":
+		var index, workers int
+		var address string
+		var length time.Duration
+		if _, err = fmt.Sscan(arguments, &index, &workers, &address, (*int64)(&length)); err == nil {
+			err = generate(works[index], workers, address, length)
+		}
+	default:
+		err = fmt.Errorf("no role is called %s", name)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
