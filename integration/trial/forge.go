@@ -11,7 +11,8 @@ type seen struct {
 	ip    header.IP
 	tcp   header.TCP
 	end   uint32 // behind the highest byte of its direction, so far
-	acked uint32 // the highest number that its direction has acknowledged
+	acked uint32 // the highest number that its direction has acknowledged, if it acks
+	acks  bool
 }
 
 const ethernetHeader = 14
@@ -29,7 +30,7 @@ func readFrame(b []byte) (*seen, bool) {
 	if state != header.Whole {
 		return nil, false
 	}
-	s := &seen{ip: ip, tcp: tcp, end: tcp.Seq + uint32(tcp.PayloadLength), acked: tcp.Ack}
+	s := &seen{ip: ip, tcp: tcp, end: tcp.Seq + uint32(tcp.PayloadLength), acked: tcp.Ack, acks: tcp.Flags&header.ACK != 0}
 	if tcp.Flags&(header.SYN|header.FIN) != 0 {
 		s.end++
 	}

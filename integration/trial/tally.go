@@ -23,6 +23,9 @@ type Count struct{ All, First, Right, Side, SureOfSide int }
 // Of counts the verdicts by view and confidence.
 func (t *Tally) Of(view int) (by [cause.Conclusive + 1]Count) {
 	for _, r := range t.results {
+		if view >= len(r.Verdicts) {
+			continue
+		}
 		v := r.Verdicts[view]
 		c := &by[v.Confidence]
 		c.All++
@@ -50,6 +53,7 @@ func (t *Tally) String() string {
 		t.confidences(&b, view)
 	}
 	t.confusion(&b)
+	t.goals(&b)
 	return b.String()
 }
 
@@ -63,6 +67,32 @@ func (t *Tally) confidences(b *strings.Builder, view int) {
 		sum = Count{sum.All + c.All, sum.First + c.First, sum.Right + c.Right, sum.Side + c.Side, sum.SureOfSide + c.SureOfSide}
 	}
 	fmt.Fprintf(b, "  %-20s %8d %8d %8d %8d   %d of %d\n", "together", sum.All, sum.First, sum.Right, sum.All-sum.Right, sum.Side, sum.SureOfSide)
+}
+
+// goals are the figures that count, each beside what it is to reach.
+func (t *Tally) goals(b *strings.Builder) {
+	var all, likely Count
+	wrong := 0
+	for view := range Views {
+		counts := t.Of(view)
+		wrong += counts[cause.Conclusive].All - counts[cause.Conclusive].First
+		if view > 0 {
+			continue
+		}
+		likely = counts[cause.Likely]
+		for _, c := range counts {
+			all.All, all.Right, all.Side, all.SureOfSide = all.All+c.All, all.Right+c.Right, all.Side+c.Side, all.SureOfSide+c.SureOfSide
+		}
+	}
+	fmt.Fprintf(b, "\nright family %s (99 %%); side %s (100 %%); likely and right %s (95 %%); conclusive and wrong, by any set of sources: %d (0)\n",
+		share(all.Right, all.All), share(all.Side, all.SureOfSide), share(likely.Right, likely.All), wrong)
+}
+
+func share(n, of int) string {
+	if of == 0 {
+		return "of none"
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(of))
 }
 
 // confusion is what each truth was taken for, from all sources.
@@ -88,6 +118,9 @@ func (t *Tally) confusion(b *strings.Builder) {
 // Misses are the verdicts that do not name the truth, a line each.
 func (t *Tally) Misses(view int) (lines []string) {
 	for _, r := range t.results {
+		if view >= len(r.Verdicts) {
+			continue
+		}
 		if v := r.Verdicts[view]; !r.Trial.right(v) {
 			lines = append(lines, fmt.Sprintf("%-9s %-22s for %-22s %s; trial %v", v.Confidence, v.Cause, r.Trial.Scenario.Cause, v.Sentence, r.Trial))
 		}

@@ -31,6 +31,7 @@ type way struct {
 	onPath    bool            // what is done is done between the proxy and the side, by the router or a host's rules
 	needs     []lab.Feature
 	proxy     scenario.Settings
+	delay     time.Duration // the least that it takes; zero: none
 	play      func(*player) (scenario.Outcome, error)
 }
 
@@ -67,6 +68,7 @@ func Draw(seed uint64, number int, transparent bool) Trial {
 	if rng.IntN(3) > 0 {
 		s.Delay = time.Duration(rng.Int64N(int64(longestDelay)))
 	}
+	s.Delay = max(s.Delay, w.delay)
 	plan := rng.Uint64()
 	s.Run = func(ctx context.Context, e *scenario.Env) (scenario.Outcome, error) {
 		for _, h := range []*lab.Host{e.Net.Client, e.Net.Gateway, e.Net.Router, e.Net.Server} {

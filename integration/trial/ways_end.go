@@ -40,7 +40,9 @@ var endWays = []way{
 	{id: "late-write", cause: "write_after_close", story: "An end closes, and the other one goes on writing.", play: func(p *player) (scenario.Outcome, error) {
 		return p.afterTraffic(func(s *script) {
 			p.answered(s)
-			s.farDoes(p.moment(), lab.Close())
+			closed := make(chan struct{})
+			s.farDoes(p.moment(), lab.Close(), tell(closed))
+			s.otherDoes(lab.Wait(closed)) // else it could be bytes unread that are closed upon
 			if p.rng.IntN(2) == 0 {
 				s.otherDoes(lab.ReadAll())
 			}

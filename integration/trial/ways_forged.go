@@ -117,7 +117,9 @@ func (f *forger) keep(s *seen, far bool) {
 	}
 	if *last != nil {
 		s.end = later(s.end, (*last).end)
-		s.acked = later(s.acked, (*last).acked)
+		if s.acks = s.acks || (*last).acks; (*last).acks {
+			s.acked = later(s.acked, (*last).acked)
+		}
 	}
 	*last = s
 }

@@ -33,6 +33,9 @@ var openingWays = []way{
 		story: "A firewall between drops what comes; the proxy gives up.", play: func(p *player) (scenario.Outcome, error) {
 			return p.refused(p.Net.Router, "forward", "drop")
 		}},
+	{id: "queue-full", cause: "accept_queue_overflow", sides: atServer, onPath: true, delay: 40 * time.Millisecond,
+		story: "While the handshake is under way others fill the server's accept queue, and its kernel is set to say so with a reset.",
+		play:  queueFull},
 	{id: "no-route", cause: "unreachable", sides: atServer, onPath: true, story: "The router has no route to the server's address.", play: func(p *player) (scenario.Outcome, error) {
 		nowhere := netip.MustParseAddrPort("10.99.0.1:80")
 		if p.Place.IPv6 {
