@@ -216,6 +216,11 @@ var examples = []example{
 	{name: "capture: bytes behind the FIN", story: func() *story {
 		return asked().packet(1*sec, up, evidence.FINFlag|evidence.ACK, 0).packet(2*sec, down, evidence.PSH|evidence.ACK, 100).answered(2020*ms, up)
 	}, cause: "write_after_close", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.HalfClosed},
+	{name: "capture: closed with bytes to be sent", story: func() *story {
+		full := func(p *evidence.Packet) { p.Window = 0 }
+		return asked().packet(70*ms, up, evidence.PSH|evidence.ACK, 4000).packet(70*ms, down, evidence.ACK, 0, full).
+			packet(100*ms, down, evidence.PSH|evidence.ACK, 50, full).answered(120*ms, up)
+	}, cause: "write_after_close", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
 	{name: "capture: state lost", story: func() *story {
 		return asked().packet(100*sec, down, evidence.PSH|evidence.ACK, 100).answered(100*sec+20*ms, up)
 	}, cause: "stale_connection", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"firewall_reject"}},

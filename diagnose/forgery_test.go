@@ -23,6 +23,8 @@ func ttl(n uint8) change     { return func(p *evidence.Packet) { p.TTL = n } }
 func id(n uint16) change     { return func(p *evidence.Packet) { p.ID = n } }
 func window(n uint16) change { return func(p *evidence.Packet) { p.Window = n } }
 
+func acks(by int32) change { return func(p *evidence.Packet) { p.Ack += uint32(by) } }
+
 func noStamp(p *evidence.Packet) { p.HasTimestamp, p.TSVal, p.TSEcr = false, 0, 0 }
 func noDF(p *evidence.Packet)    { p.DF = false }
 func junkAck(p *evidence.Packet) { p.Ack = 4711 }
@@ -64,6 +66,8 @@ func TestForgeries(t *testing.T) {
 		{"the SYN is refused and accepted", capture().packet(0, down, evidence.SYN, 0).
 			packet(5*ms, up, rst|ack, 0, noStamp, func(p *evidence.Packet) { p.Seq, p.Ack, p.Window = 0, 1001, 0 }).
 			packet(20*ms, up, evidence.SYN|ack, 0, func(p *evidence.Packet) { p.Ack = 1001 }).packet(21*ms, down, rst, 0, bare), "injected_reset", cause.Conclusive, cause.Conclusive},
+		{"a second one, further ahead than anything sent", asked().packet(1*sec, down, evidence.PSH|ack, 100).packet(1020*ms, up, rst, 0, bare).
+			packet(1020*ms, up, rst, 0, bare, ahead(12503)), "injected_reset", cause.Likely, cause.Likely},
 		{"a bare one out of nowhere, and the peer goes on", idle().packet(1500*ms, up, rst, 0, bare).
 			packet(1600*ms, up, evidence.PSH|ack, 50), "injected_reset", cause.Likely, cause.Likely},
 		{"junk and no DF", idle().packet(1500*ms, up, rst, 0, bare, junkAck, noDF, id(999)), "injected_reset", cause.Conclusive, cause.Conclusive},
@@ -74,11 +78,10 @@ func TestForgeries(t *testing.T) {
 		{"gVisor aborts", gvisor().packet(1500*ms, up, rst|ack, 0, id(0), window(0)), "app_abort", cause.Possible, cause.Likely},
 		{"Windows aborts", other().packet(1500*ms, up, rst|ack, 0, windows, window(0)), "app_abort", cause.Possible, cause.Likely},
 		{"Windows aborts with a bare one", other().packet(1500*ms, up, rst, 0, set(bare, windows), junkAck), "app_abort", cause.Possible, cause.Possible},
-		{"a host that forgot answers acknowledgements", asked().packet(1*sec, up, ack, 1448).packet(1001*ms, up, ack, 2896).packet(1002*ms, up, ack, 4344).
-			packet(1003*ms, down, ack, 0, func(p *evidence.Packet) { p.Ack -= 2896 + 4344 }).packet(1004*ms, down, ack, 0, func(p *evidence.Packet) { p.Ack -= 4344 + 1448 }).
-			packet(1005*ms, down, ack, 0, func(p *evidence.Packet) { p.Ack -= 1448 }).
-			packet(1023*ms, up, rst, 0, bare, func(p *evidence.Packet) { p.Seq -= 2896 + 4344 }).packet(1024*ms, up, rst, 0, bare, func(p *evidence.Packet) { p.Seq -= 4344 + 1448 }).
-			packet(1025*ms, up, rst, 0, bare, func(p *evidence.Packet) { p.Seq -= 1448 }), "stale_connection", cause.Likely, cause.Likely},
+		{"a host that forgot answers acknowledgements", asked().packet(1*sec, up, ack, 1448).packet(1001*ms, up, ack, 2896).
+			packet(1003*ms, down, ack, 0, acks(-4344)).packet(1004*ms, down, ack, 0, acks(-2896)).packet(1005*ms, down, ack, 0).
+			packet(1023*ms, up, rst, 0, bare, ahead(^uint32(4344-1))).packet(1024*ms, up, rst, 0, bare, ahead(^uint32(2896-1))).
+			packet(1025*ms, up, rst, 0, bare), "stale_connection", cause.Likely, cause.Likely},
 		{"packets overtake each other", idle().packet(1500*ms, up, rst|ack, 0).packet(1501*ms, up, ack, 0), "app_abort", cause.Possible, cause.Likely},
 	}
 	for _, test := range tests {

@@ -156,6 +156,15 @@ func (c *Case) citePacket() Cite {
 	if s := r.Reset; s != nil && s.Text != "" {
 		text += say(", and says %q", s.Text)
 	}
+	if s := r.Reset; s != nil && s.Diagnostic {
+		text += say(", and gives cause code %d", s.Code)
+		if s.Vendor != 0 {
+			text += say(" of vendor %d", s.Vendor)
+		}
+	}
+	if s := r.Reset; s != nil && s.MPTCP != 0 {
+		text += say(", and gives MPTCP reason %d", s.MPTCP)
+	}
 	return packets("%s", text)
 }
 

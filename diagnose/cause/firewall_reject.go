@@ -80,7 +80,7 @@ func (c *Case) citeUnacked() Cite {
 func rejectOnWire(c *Case) Finding {
 	m := c.maker
 	refused := c.refused()
-	if m.forged >= Likely || m.box <= Silent || !refused && (!c.unknownToHost() || c.wire.openingAnswered() && m.box < Likely) {
+	if m.forged >= Likely || m.box <= Silent || !refused && (!c.unknownToHost() || (c.wire.openingAnswered() || c.wire.heldBack()) && m.box < Likely) {
 		return Finding{}
 	}
 	f := Finding{

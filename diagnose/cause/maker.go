@@ -53,6 +53,9 @@ func (w *wire) maker() maker {
 		m.forged = Conclusive
 	case stack == linuxStack && odd >= 2 && (w.form() == active || !a.known || !a.near() && !a.fits):
 		m.forged = Conclusive
+	case w.runsAhead():
+		m.forged = Likely
+		m.marks = append(m.marks, "another reset in its name came right behind it, further ahead than anything that was sent")
 	case w.form() == reply && a.near():
 		// A device that answers in the peer's place need not write as the peer does.
 	case stack == linuxStack && odd == 1, odd > 0 && away > 0, stack != otherStack && odd >= 3:

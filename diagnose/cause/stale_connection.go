@@ -68,7 +68,7 @@ const (
 
 // staleOnWire reads the reset's own packet: the form in which a host answers for a connection that it does not have.
 func staleOnWire(c *Case) Finding {
-	if !c.unknownToHost() || c.wire.openingAnswered() {
+	if !c.unknownToHost() || c.wire.openingAnswered() || c.wire.heldBack() && c.kernel == nil {
 		return Finding{}
 	}
 	quiet := c.quietBefore()

@@ -47,7 +47,7 @@ func (c *Case) timedEnd() (s shape, silence time.Duration, exact bool) {
 		return 'C', c.quietBefore(), false
 	case c.answersUs() && c.quietBefore() >= staleAfter:
 		return 'B', c.quietBefore(), false
-	case c.errno() == evidence.EPIPE && c.unacked() > 0:
+	case (c.errno() == evidence.EPIPE || c.onWire() && c.reset() && c.FIN[c.Leg] != nil) && c.unacked() > 0:
 		fin, _ := c.finAt()
 		return 'D', fin - c.lastHeardBefore(fin), true
 	case (c.isFIN() || c.reset()) && c.Leg == evidence.Upstream && c.clientSpokeLast():

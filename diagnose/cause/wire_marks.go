@@ -195,3 +195,23 @@ func (w *wire) announced(by evidence.Leg, window uint16) bool {
 	}
 	return false
 }
+
+// runsAhead says that a later reset of the same sender lies beyond all that it had sent and that was acknowledged: guesses at where the
+// receiver stands. A stack answers with what it was asked (Weaver et al., NDSS 2009: RST_SEQ_CHANGE).
+func (w *wire) runsAhead() bool {
+	r := w.resetPacket()
+	for i := w.rst + 1; i < len(w.packets); i++ {
+		p := &w.packets[i]
+		if p.From != r.From || p.ordinary() || p.at-r.at > guessing {
+			continue
+		}
+		from, to := w.upTo(r.From, i), w.upTo(r.To, i)
+		if from.known && after(p.Seq, from.next) && after(p.Seq, r.Seq+2) && (!to.acks || after(p.Seq, to.acked)) {
+			return true
+		}
+	}
+	return false
+}
+
+// guessing is within what time a forger sends all his guesses.
+const guessing = 2 * time.Second

@@ -68,6 +68,15 @@ var _ = register(Cause{
 func lateBytesOnWire(c *Case) Finding {
 	fin, seen := c.finAt()
 	w := c.wire
+	if !seen && c.unknownToHost() && w.form() == reply && w.heldBack() {
+		return Finding{
+			Strength: Likely,
+			Sentence: say("%s had closed the connection with bytes still to be sent, and answered what came in with a reset", c.who()),
+			For: []Cite{c.citePacket(),
+				packets("it had sent all that it was given room for: a FIN waits behind what is left, and a closed socket takes no bytes meanwhile")},
+			Against: []Cite{packets("a host that does not know the connection answers so, too")},
+		}
+	}
 	if !seen || !c.reset() || c.maker.forged >= Likely {
 		return Finding{}
 	}
@@ -116,7 +125,7 @@ func lateBytesElsewhere(c *Case, fin time.Duration) Finding {
 		if p.From != r.To || p.Payload == 0 || p.at < fin || after(r.Ack, p.Seq) {
 			continue
 		}
-		if age := r.at - p.at; age >= 4*rtt/5 && age <= 3*rtt/2+answerSlack {
+		if age := r.at - p.at; (age >= 4*rtt/5 || rtt < measurable) && age <= 3*rtt/2+answerSlack {
 			return Finding{
 				Strength: Likely,
 				Sentence: say("%s had closed the connection, and bytes sent to it were answered with a reset, %s after its FIN", c.who(), ms(r.at-fin)),
@@ -146,4 +155,30 @@ func (w *wire) closedFirst() bool {
 		}
 	}
 	return false
+}
+
+// heldBack says that the end which reset had filled the window that it was given, with data, just before: what it still had to send, and
+// any FIN behind it, could not be sent.
+func (w *wire) heldBack() bool {
+	r := w.resetPacket()
+	last, theirs := w.lastOf(r.To), w.lastData(r.From)
+	if last == nil || theirs == nil || r.at-theirs.at > time.Second || !last.has(evidence.ACK) {
+		return false
+	}
+	window, known := last.WindowBytes()
+	used := theirs.End() - last.Ack
+	return known && !last.has(evidence.SYN) && int32(used) >= 0 && used+smallestMSS > window && w.upTo(r.From, w.rst).bytes > 0
+}
+
+// smallestMSS is what every host takes (RFC 9293 §3.7.1): less room than that is not used while more is to come.
+const smallestMSS = 536
+
+// lastData is the last packet with data that an end sent before its reset.
+func (w *wire) lastData(end evidence.Leg) *heard {
+	for i := w.rst - 1; i >= 0; i-- {
+		if p := &w.packets[i]; p.From == end && p.ordinary() && p.Payload > 0 {
+			return p
+		}
+	}
+	return nil
 }
