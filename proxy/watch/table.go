@@ -19,12 +19,14 @@ type table struct {
 	flows     map[key]*flow // the newest of each four-tuple
 	live      queue
 	ended     queue
-	free      *flow // to be used again, linked by older
+	most      int           // flows
+	crowded   time.Duration // when the last flow that was not over was forgotten for want of room; zero: never
+	free      *flow         // to be used again, linked by older
 	baselines baselines
 }
 
 func newTable() table {
-	return table{flows: map[key]*flow{}, baselines: baselines{all: map[place]shown{}}}
+	return table{flows: map[key]*flow{}, most: maxFlows, baselines: baselines{all: map[place]shown{}}}
 }
 
 // queue holds flows in order of their last packet.
@@ -159,13 +161,14 @@ func (t *table) makeRoom(now time.Duration) {
 		}
 		t.forget(f)
 	}
-	if t.live.n+t.ended.n < maxFlows {
+	if t.live.n+t.ended.n < t.most {
 		return
 	}
 	if f := t.ended.oldest; f != nil {
 		t.forget(f)
 		return
 	}
+	t.crowded = now
 	t.forget(t.live.oldest)
 }
 

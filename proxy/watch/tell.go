@@ -38,6 +38,8 @@ func (w *Packets) Of(c *Connection) (seen []evidence.Observation, coverage strin
 			f = last
 		}
 		switch {
+		case f == nil && coverage == evidence.Watched && w.table.crowded > accepted:
+			coverage = crowded
 		case f == nil && coverage == evidence.Watched:
 			coverage = fmt.Sprintf("no packet of the %s leg was seen", leg)
 		case f == nil:
@@ -53,6 +55,7 @@ func (w *Packets) Of(c *Connection) (seen []evidence.Observation, coverage strin
 
 const (
 	beganWithin = "the watch began within the connection"
+	crowded     = "there were more connections than are remembered"
 	ringFull    = "packets were lost: the ring was full"
 	sampled     = "there were so many packets that only some were looked at"
 )
