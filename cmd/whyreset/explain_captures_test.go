@@ -16,7 +16,6 @@ const captures = "../../../shared/captures"
 
 // explainedRecord is what the tests read of a record.
 type explainedRecord struct {
-	File  string `json:"log.file.path"`
 	Event struct {
 		Action, Code, ID string
 		Sequence         int
@@ -27,6 +26,7 @@ type explainedRecord struct {
 		Bytes int
 	}
 	Whyreset struct {
+		File    string
 		Verdict struct{ Cause, Confidence, Side string }
 		Earlier *struct{ Cause, Confidence, Version string }
 		Capture map[string]any
@@ -69,7 +69,7 @@ func TestExplainCaptures(t *testing.T) {
 			}
 			seen := map[string]bool{}
 			for _, r := range records {
-				if r.File != path || r.Event.Code == "" || r.Event.Code != r.Whyreset.Verdict.Cause || seen[r.Event.ID] {
+				if r.Whyreset.File != path || r.Event.Code == "" || r.Event.Code != r.Whyreset.Verdict.Cause || seen[r.Event.ID] {
 					t.Errorf("%s: got record %+v, want the file, a cause and an ID of its own", path, r)
 				}
 				seen[r.Event.ID] = true

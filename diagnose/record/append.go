@@ -112,9 +112,6 @@ func (w *writer) connection(c *Connection, l limits) {
 	whole := c.Evidence != nil && w.tell(c.Evidence.Observations) && w.fits(l.story) && c.describes() && fits(&c.Evidence.Coverage, l.item)
 
 	e := w.head(c.made(), level(v), v.Sentence, &c.By, l)
-	if c.File != "" {
-		e.Str("log.file.path", clip(c.File, maxKeyword-1))
-	}
 	types := connectionEnd
 	if v.Cause == "proxy_refused" || v.Cause == "proxy_limit" {
 		types = connectionDenied
@@ -254,6 +251,9 @@ func (w *writer) place(y *zerolog.Event, c *Connection, l limits) {
 	}
 	if c.Target != "" {
 		y.Str("target", clip(c.Target, l.item))
+	}
+	if c.File != "" {
+		y.Str("file", clip(c.File, l.item))
 	}
 }
 

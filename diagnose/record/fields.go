@@ -59,7 +59,6 @@ var Fields = []Field{
 	{Name: "service.name", Type: Keyword, In: InAll, Always: true, Loki: Label, Meaning: "`whyreset`; Loki's label `service_name`"},
 	{Name: "service.version", Type: Keyword, In: InAll, Always: true, Loki: Line, Meaning: "of the whyreset that wrote the record"},
 	{Name: "host.name", Type: Keyword, In: InAll, Loki: Label, Meaning: "of the host it runs on; Loki's label `host`"},
-	{Name: "log.file.path", Type: Keyword, In: InEnd, Loki: Line, Meaning: "the capture file, as it was named to `whyreset explain`"},
 
 	{Name: "event.kind", Type: Keyword, In: InAll, Always: true, Loki: Line, Meaning: "`event`"},
 	{Name: "event.category", Type: Keyword, Many: true, In: InAll, Always: true, Loki: Line, Meaning: "`network`, or `process` for the program's own"},
@@ -92,6 +91,7 @@ var Fields = []Field{
 	{Name: "whyreset.dropped.harmful", Type: Long, Unit: "records", In: InNotice, Loki: Line, Meaning: "of harmful endings and of notices, made and not written since this was last told"},
 	{Name: "whyreset.dropped.ordinary", Type: Long, Unit: "records", In: InNotice, Loki: Line, Meaning: "of everything else, likewise"},
 	{Name: "whyreset.target", Type: Keyword, In: InEnd | InStart, Loki: Line, Meaning: "the upstream as configured"},
+	{Name: "whyreset.file", Type: Keyword, In: InEnd, Loki: Line, Meaning: "the capture that the connection was found in, as it was named to `whyreset explain`"},
 	{Name: "whyreset.events", Type: Keyword, Unit: "s since the start", In: InEnd, Loki: Line, Meaning: "what happened, in order: see below"},
 	{Name: "whyreset.samples", Type: Keyword, In: InEnd, Loki: Line, Meaning: "counters of both legs at the end and before, which complete the evidence: see below"},
 	{Name: "whyreset.packets", Type: Keyword, In: InEnd, Loki: Line, Meaning: "headers seen on the wire, and the account of each direction: see below"},

@@ -27,7 +27,6 @@ type wire struct {
 	Host struct {
 		Name string `json:"name"`
 	} `json:"host"`
-	File  string `json:"log.file.path"`
 	Event struct {
 		Dataset  string `json:"dataset"`
 		Action   string `json:"action"`
@@ -41,6 +40,7 @@ type wire struct {
 		Port uint16 `json:"port"`
 	} `json:"destination"`
 	Whyreset struct {
+		File     string `json:"file"`
 		Listener string `json:"listener"`
 		Target   string `json:"target"`
 		Events   string `json:"events"`
@@ -95,7 +95,7 @@ func parse(line []byte) (*Connection, error) {
 	c := &Connection{
 		By: Identity{Version: w.Service.Version, Host: w.Host.Name},
 		ID: w.Event.ID, Sequence: min(w.Event.Sequence, maxInteger),
-		Listener: w.Whyreset.Listener, Target: w.Whyreset.Target, File: w.File, Capture: w.Whyreset.Capture,
+		Listener: w.Whyreset.Listener, Target: w.Whyreset.Target, File: w.Whyreset.File, Capture: w.Whyreset.Capture,
 	}
 	var errs []error
 	note := func(key string, err error) {
