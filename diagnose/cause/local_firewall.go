@@ -200,6 +200,8 @@ func (w *wire) answeredProbes(end evidence.Leg, before time.Duration) (n int) {
 				n = 0
 			}
 			waiting = true
+		case p.From == end && p.ordinary() && p.Window == 0:
+			waiting, n = false, 0 // its window is shut: the probes ask for room, and the kernel gives up for want of it
 		case p.From == end && p.ordinary() && waiting:
 			waiting, n = false, n+1
 		case p.From == evidence.NoLeg && p.ordinary() && p.Payload > 0:
