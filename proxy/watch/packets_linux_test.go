@@ -489,3 +489,15 @@ func TestTooManyPackets(t *testing.T) {
 		t.Errorf("afterwards: got %q and %+v", coverage, all)
 	}
 }
+
+func BenchmarkPacketsOf(b *testing.B) {
+	ln := listen(b, "tcp4", "127.0.0.1:0")
+	w := packets(b, Options{}, ln)
+	a := accept(b, ln, nil)
+	a.exchange(b)
+	a.abort(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		w.Of(&a.Connection)
+	}
+}

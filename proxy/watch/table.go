@@ -20,7 +20,7 @@ type table struct {
 	live      queue
 	ended     queue
 	most      int           // flows
-	crowded   time.Duration // when the last flow that was not over was forgotten for want of room; zero: never
+	crowded   time.Duration // when a flow was last forgotten for want of room; zero: never
 	free      *flow         // to be used again, linked by older
 	baselines baselines
 }
@@ -159,16 +159,19 @@ func (t *table) makeRoom(now time.Duration) {
 		if age <= keepSome || age <= keepOver && t.ended.n <= fewOver {
 			break
 		}
+		if age <= keepOver {
+			t.crowded = now
+		}
 		t.forget(f)
 	}
 	if t.live.n+t.ended.n < t.most {
 		return
 	}
+	t.crowded = now
 	if f := t.ended.oldest; f != nil {
 		t.forget(f)
 		return
 	}
-	t.crowded = now
 	t.forget(t.live.oldest)
 }
 
