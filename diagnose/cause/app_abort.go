@@ -92,7 +92,7 @@ func abortOnWire(c *Case) Finding {
 	fin, behindFIN := c.finAt()
 	if c.wire.form() == reply && c.maker.own() && behindFIN && c.Phase != ClosingPhase && c.wire.dropped() {
 		f.Strength = Likely
-		f.Sentence = say("%s had ended its direction and did not wait %s for the rest: it dropped the connection", c.who(), ms(r.at-fin))
+		f.Sentence = say("%s ended its direction and, %s later, dropped the connection without waiting for the other side", c.who(), ms(r.at-fin))
 		f.For = append(f.For, packets("a FIN %s before; nothing but an acknowledgement was sent to it since", ms(r.at-fin)))
 		return f
 	}

@@ -111,7 +111,7 @@ func deafHere(c *Case) Finding {
 	case c.gaveUp():
 		ours := w.upTo(evidence.NoLeg, len(w.packets))
 		theirs := w.upTo(c.Leg, len(w.packets))
-		if heard := w.answeredProbes(c.Leg, c.End.At); heard > 0 {
+		if heard := w.answeredProbes(c.Leg, c.End.At); heard > 0 && c.unacked() == 0 { // else they ask for room
 			return Finding{
 				Strength: Likely,
 				Sentence: say("a rule of this host kept the answers of %s from the proxy's socket, until the keepalive gave up", c.who()),
