@@ -19,8 +19,9 @@ func Diagnose(ev *evidence.Evidence) Verdict {
 
 // judge ranks what the rules find. Tests give it other rules.
 func judge(c *cause.Case, catalogue []cause.Cause) Verdict {
-	found, excluded := findings(c, catalogue)
-	first := found[0]
+	var room [8]hit // for most cases
+	found, excluded := findings(room[:0], c, catalogue)
+	first := &found[0]
 	v := Verdict{
 		Action:     actionOf(c, first.ID),
 		Side:       sideOf(c),
@@ -54,13 +55,15 @@ func judge(c *cause.Case, catalogue []cause.Cause) Verdict {
 
 // hit is a cause that the evidence speaks for.
 type hit struct {
-	cause.Cause
+	*cause.Cause
 	finding cause.Finding
 }
 
-// findings are the causes found, the best first and never none, and the IDs that the evidence excludes.
-func findings(c *cause.Case, catalogue []cause.Cause) (found []hit, excluded []string) {
-	for _, k := range catalogue {
+// findings appends the causes found to none, the best first and at least one, and gives the IDs that the evidence excludes.
+func findings(none []hit, c *cause.Case, catalogue []cause.Cause) (found []hit, excluded []string) {
+	found = none
+	for i := range catalogue {
+		k := &catalogue[i]
 		if k.ID == unknown {
 			continue
 		}
@@ -71,6 +74,18 @@ func findings(c *cause.Case, catalogue []cause.Cause) (found []hit, excluded []s
 			found = append(found, hit{k, f})
 		}
 	}
+	if len(found) > 1 {
+		found = ranked(found)
+	}
+	if len(found) == 0 {
+		k, _ := cause.ByID(unknown)
+		found = append(found, hit{&k, k.Rule(c)})
+	}
+	return found, excluded
+}
+
+// ranked are those that nothing more specific beats, the best first.
+func ranked(found []hit) []hit {
 	all := slices.Clone(found)
 	found = slices.DeleteFunc(found, func(h hit) bool {
 		return slices.ContainsFunc(all, func(other hit) bool {
@@ -83,21 +98,19 @@ func findings(c *cause.Case, catalogue []cause.Cause) (found []hit, excluded []s
 			cmp.Compare(sources(b.finding), sources(a.finding)),
 			cmp.Compare(a.ID, b.ID))
 	})
-	if len(found) == 0 {
-		k, _ := cause.ByID(unknown)
-		found = append(found, hit{k, k.Rule(c)})
-	}
-	return found, excluded
+	return found
 }
 
 const unknown = "unknown"
 
-func sources(f cause.Finding) int {
-	seen := map[evidence.Source]bool{}
-	for _, cite := range f.For {
-		seen[cite.Source] = true
+// sources is the number of different ones cited.
+func sources(f cause.Finding) (n int) {
+	for i, cite := range f.For {
+		if !slices.ContainsFunc(f.For[:i], func(before cause.Cite) bool { return before.Source == cite.Source }) {
+			n++
+		}
 	}
-	return len(seen)
+	return n
 }
 
 // alternatives are the other causes found that share a family with the first: those it may be mistaken

@@ -35,6 +35,7 @@ type Case struct {
 	wire     *wire // packets of the ended leg; nil without any
 	maker    maker // of the reset to be explained, by its packet
 	kernel   *evidence.Kernel
+	snaps    [3]evidence.Snapshot // what Snap points to
 }
 
 // Phase is what the connection was doing when it ended.
@@ -151,8 +152,8 @@ func (c *Case) readState(end int) {
 				c.Connected, c.ConnectedAt = true, o.At
 			case w.Saw == evidence.FIN:
 				fins[o.Leg] = true
-				if at := o.At; i <= end {
-					c.FIN[o.Leg] = &at
+				if i <= end {
+					c.FIN[o.Leg] = &c.Observations[i].At
 				}
 			}
 			// Whatever a leg's read or write has told, it was connected.
@@ -170,7 +171,8 @@ func (c *Case) readState(end int) {
 				c.setTransfer(o.Leg, w)
 			}
 		case evidence.Snapshot:
-			c.Snap[o.Leg] = &w
+			c.snaps[o.Leg] = w
+			c.Snap[o.Leg] = &c.snaps[o.Leg]
 		case evidence.ICMP:
 			if !w.OnWire {
 				c.ICMP = &w
@@ -311,16 +313,25 @@ func (c *Case) near() bool { return c.peer().IsLoopback() }
 
 // who names the far end of the leg in a sentence.
 func (c *Case) who() string {
+	var room [64]byte // for most addresses
 	switch c.Leg {
 	case evidence.Upstream:
-		return "upstream " + c.Server.String()
+		return string(appendAddr(append(room[:0], "upstream "...), c.Server))
 	case evidence.Downstream:
-		return "client " + c.Client.String()
+		return string(appendAddr(append(room[:0], "client "...), c.Client))
 	}
 	if c.captured {
 		return "the connection"
 	}
 	return "whyreset"
+}
+
+// appendAddr writes a as its String does.
+func appendAddr(dst []byte, a netip.AddrPort) []byte {
+	if !a.IsValid() {
+		return append(dst, a.String()...)
+	}
+	return a.AppendTo(dst)
 }
 
 // Lost is what the ended leg's far kernel had not acknowledged, plus what never left us.

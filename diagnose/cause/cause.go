@@ -129,13 +129,17 @@ func packets(format string, args ...any) Cite {
 	return Cite{Source: evidence.Packets, Says: fmt.Sprintf(format, args...)}
 }
 
-// saw cites what was seen of the ending's leg: by its sockets, or, where those were not watched, by its packets.
+// saw cites what was seen of the ending's leg.
 func (c *Case) saw(format string, args ...any) Cite {
-	cite := saw(format, args...)
+	return Cite{Source: c.seen(), Says: fmt.Sprintf(format, args...)}
+}
+
+// seen is how the ended leg was watched: by its sockets, or, where those were not watched, by its packets.
+func (c *Case) seen() evidence.Source {
 	if c.onWire() {
-		cite.Source = evidence.Packets
+		return evidence.Packets
 	}
-	return cite
+	return evidence.Sockets
 }
 
 func did(format string, args ...any) Cite {

@@ -16,8 +16,8 @@ var _ = register(Cause{
 		}
 		f := Finding{
 			Strength: c.inOrder(),
-			Sentence: say("%s closed the connection in order", c.who()),
-			For:      []Cite{c.saw("a FIN from %s and no error on either side", legName(c.Leg))},
+			Sentence: c.who() + " closed the connection in order",
+			For:      []Cite{{c.seen(), "a FIN from " + legName(c.Leg) + " and no error on either side"}},
 		}
 		if c.Leg == evidence.Upstream && c.clientSpokeLast() {
 			f.Strength = Possible // the client had asked for something, or said farewell
