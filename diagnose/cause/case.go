@@ -59,8 +59,9 @@ func Read(ev *evidence.Evidence) *Case {
 	c := &Case{Evidence: ev, Ordered: true}
 	end := c.findEnd()
 	onWire := wireEnd{obs: -1, rst: -1}
-	var packets bool
-	if packets, c.captured = watchedPackets(ev); packets && (end < 0 || isFIN(ev.Observations[end])) {
+	packets, captured, reset := watchedPackets(ev)
+	c.captured = captured
+	if packets && end < 0 || reset && end >= 0 && isFIN(ev.Observations[end]) {
 		// A reset behind a FIN may have come when nobody asked the socket any more.
 		if onWire = c.findEndOnWire(end < 0); onWire.obs >= 0 {
 			end = onWire.obs

@@ -45,6 +45,9 @@ func (c *Case) findEndOnWire(any bool) (e wireEnd) {
 
 // readWire enters what the packets of the ended leg tell: all there is where sockets were not watched, else the reset's packet.
 func (c *Case) readWire(e wireEnd) {
+	if c.isFIN() && !c.onWire() && c.Accounted {
+		return // there is nothing that its packets could add
+	}
 	if !c.onWire() {
 		if c.wire = newWire(c.Evidence, c.Leg); c.wire == nil || c.Leg == evidence.NoLeg {
 			c.wire = nil

@@ -67,15 +67,16 @@ func (w *wire) explain(ev *evidence.Evidence, rst int) {
 	}
 }
 
-// watchedPackets says whether there are packets, and whether they are those of the connection itself, with nothing of ours between its
-// ends.
-func watchedPackets(ev *evidence.Evidence) (any, captured bool) {
+// watchedPackets says whether there are packets, whether they are those of the connection itself, with nothing of ours between its ends,
+// and whether a far end sent a reset.
+func watchedPackets(ev *evidence.Evidence) (any, captured, reset bool) {
 	for i := range ev.Observations {
 		if p, ok := ev.Observations[i].What.(evidence.Packet); ok {
 			any, captured = true, captured || p.From != evidence.NoLeg && p.To != evidence.NoLeg
+			reset = reset || p.From != evidence.NoLeg && p.Flags&evidence.RST != 0
 		}
 	}
-	return any, captured
+	return any, captured, reset
 }
 
 // account is what one end had sent by a moment.
