@@ -90,6 +90,11 @@ func (t Trial) right(v diagnose.Verdict) bool {
 	return slices.ContainsFunc(t.Truths(), func(truth string) bool { return scenario.Right(truth, v) })
 }
 
+// Missed says that the sources of a view did not lead to a truth.
+func (r Result) Missed(view int) bool {
+	return view < len(r.Verdicts) && !r.Trial.right(r.Verdicts[view])
+}
+
 // Faults are what must not be, whatever the sources: to be certain of what is not so, and to blame a side when the evidence says
 // which it was.
 func (r Result) Faults() (all []string) {

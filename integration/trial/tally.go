@@ -118,10 +118,8 @@ func (t *Tally) confusion(b *strings.Builder) {
 // Misses are the verdicts that do not name the truth, a line each.
 func (t *Tally) Misses(view int) (lines []string) {
 	for _, r := range t.results {
-		if view >= len(r.Verdicts) {
-			continue
-		}
-		if v := r.Verdicts[view]; !r.Trial.right(v) {
+		if r.Missed(view) {
+			v := r.Verdicts[view]
 			lines = append(lines, fmt.Sprintf("%-9s %-22s for %-22s %s; trial %v", v.Confidence, v.Cause, r.Trial.Scenario.Cause, v.Sentence, r.Trial))
 		}
 	}
