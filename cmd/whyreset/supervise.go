@@ -130,6 +130,9 @@ func startWorker(cmd *cobra.Command, cfg *config.Config) (*worker, error) {
 		}
 	}
 	if user := cfg.Rules.User; user != 0 && user != os.Geteuid() {
+		if os.Geteuid() != 0 {
+			return nil, fmt.Errorf("rules.user is %d, and only root can run the proxy as another user: start it as root or as user %d", user, user)
+		}
 		const useful = kernel.NetBindService | kernel.NetAdmin | kernel.NetRaw | kernel.Perfmon | kernel.BPF
 		runAs(w.process, user, permitted&useful&^lack)
 	}
