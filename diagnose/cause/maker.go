@@ -105,7 +105,7 @@ func (w *wire) whoReplied(m *maker, a answers, away, step int) {
 		m.against = append(m.against, say("its TOS 0x%02x is the one that was sent: a kernel gives it back, packet filters do not", r.TOS))
 	}
 	switch {
-	case step != 0 && a.near():
+	case step != 0 && a.near() && len(m.marks) == 0:
 		m.box = Conclusive
 	case len(m.boxMarks) > 0:
 		m.box = Likely

@@ -199,8 +199,8 @@ func (w *wire) openingAnswered() bool {
 	}
 	rtt := w.rttTo(r.From)
 	for i := range w.packets[:w.rst] {
-		if p := &w.packets[i]; p.From == r.To && p.ordinary() && p.has(evidence.ACK) && p.Ack == r.Seq {
-			return r.at-p.at <= 3*rtt/2+answerSlack
+		if p := &w.packets[i]; p.From == r.To && p.ordinary() && p.has(evidence.ACK) && p.Ack == r.Seq && r.at-p.at <= 3*rtt/2+answerSlack {
+			return true // the first, or one that repeats it for a SYN-ACK that was sent again
 		}
 	}
 	return false

@@ -93,6 +93,8 @@ const (
 	Netns Feature = "netns" // hosts can be made: Available
 	NFT   Feature = "nft"   // and given firewalls: HasNFT
 	SS    Feature = "ss"    // and their sockets destroyed: HasSS
+
+	Tcpkill Feature = "tcpkill" // and connections cut from between: HasTcpkill
 )
 
 // RequireVar is the environment variable that names, separated by commas, the features this machine is meant to have.
@@ -135,6 +137,8 @@ func (f Feature) missing() (what string, err error) {
 		return "nftables in network namespaces", HasNFT()
 	case SS:
 		return "ss in network namespaces", HasSS()
+	case Tcpkill:
+		return "tcpkill in network namespaces", HasTcpkill()
 	}
 	return string(f), fmt.Errorf("no feature is called %q", string(f))
 }

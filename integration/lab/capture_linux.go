@@ -14,14 +14,26 @@ import (
 // Capture sees every frame that comes to an interface of a host or leaves it.
 type Capture struct {
 	socket *os.File
+	each   func([]byte) // nil: frames are kept
 	frames []Frame
 	err    error
 	done   chan struct{}
 }
 
 // Capture begins to watch an interface of the host: eth0, or toclient or toserver of one that forwards.
-func (h *Host) Capture(name string) (*Capture, error) {
-	c := &Capture{done: make(chan struct{})}
+func (h *Host) Capture(name string) (*Capture, error) { return h.capture(name, nil) }
+
+// Tap calls each for every frame that comes to an interface of the host or leaves it, one after the other, until stop.
+func (h *Host) Tap(name string, each func(frame []byte)) (stop func(), err error) {
+	c, err := h.capture(name, each)
+	if err != nil {
+		return nil, err
+	}
+	return func() { c.Frames() }, nil // whoever only looks on need not know that something was missed
+}
+
+func (h *Host) capture(name string, each func([]byte)) (*Capture, error) {
+	c := &Capture{each: each, done: make(chan struct{})}
 	err := h.Do(func() error {
 		link, err := netlink.LinkByName(name)
 		if err == nil {
@@ -104,6 +116,10 @@ func (c *Capture) read() {
 		case got != nil:
 			c.err = os.NewSyscallError("recvmsg", got)
 			return
+		}
+		if c.each != nil {
+			c.each(append([]byte(nil), buf[:n]...))
+			continue
 		}
 		c.frames = append(c.frames, Frame{At: stampOf(oob[:oobn]), Bytes: append([]byte(nil), buf[:n]...)})
 	}

@@ -59,6 +59,17 @@ func (h *Host) Dial(ctx context.Context, network string, to netip.AddrPort) (con
 	return conn, err
 }
 
+// DialFrom is Dial for TCP, from a certain port.
+func (h *Host) DialFrom(ctx context.Context, from, to netip.AddrPort) (conn net.Conn, err error) {
+	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from)}
+	dialer.SetMultipathTCP(false)
+	err = h.Do(func() error {
+		conn, err = dialer.DialContext(ctx, "tcp", to.String())
+		return err
+	})
+	return conn, err
+}
+
 // Start starts a command in the host; cmd.Wait is to be called as ever. The command is killed when the lab is closed and
 // when this process ends, whatever ends it. What it starts itself is not.
 func (h *Host) Start(cmd *exec.Cmd) error {

@@ -15,6 +15,15 @@ func HasSS() error {
 	return err
 }
 
+// HasTcpkill returns nil when hosts can be made here and tcpkill, which forges resets, is installed.
+func HasTcpkill() error {
+	if err := Available(); err != nil {
+		return err
+	}
+	_, err := tool("tcpkill")
+	return err
+}
+
 // KillSockets destroys the host's TCP sockets, listening ones apart, that match a filter in the language of ss(8), such
 // as "dport", "=", ":80". Their owners see ECONNABORTED, their peers a reset: it is SOCK_DESTROY of sock_diag(7). It
 // returns how many were destroyed; that there was none to destroy is an error.

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -69,3 +70,12 @@ func (*Host) TakeAddress(netip.Addr) error { return errNotLinux }
 func (*Host) FlushConntrack() error { return errNotLinux }
 
 func setUserTimeout(fd, ms int) error { return errNotLinux }
+
+// WaitHandshake answers that the lab needs Linux.
+func (*Host) WaitHandshake(context.Context, uint16) error { return errNotLinux }
+
+// Tcpkill answers that the lab needs Linux.
+func (*Host) Tcpkill(context.Context, string, uint16) error { return errNotLinux }
+
+// Tap answers that the lab needs Linux.
+func (*Host) Tap(string, func([]byte)) (func(), error) { return nil, errNotLinux }

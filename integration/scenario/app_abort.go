@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"time"
 
 	"whyreset/diagnose"
 	"whyreset/integration/lab"
@@ -52,4 +53,27 @@ func init() {
 				steps(lab.Write(1_000_000), lab.Wait(received), lab.Reset()))
 		},
 	})
+	for _, how := range []struct {
+		id, story string
+		merged    bool
+	}{
+		{"server-resets-answering-merged", "The server aborts in the middle of a big answer, whose segments are merged on the way (TSO, GRO).", true},
+		{"server-resets-answering-unmerged", "The server aborts in the middle of a big answer, whose segments nobody merges, over a path that jitters.", false},
+	} {
+		register(Scenario{
+			ID: how.id, Cause: "app_abort", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Story: how.story, Forward: true,
+			Delay: 5 * time.Millisecond, Jitter: 5 * time.Millisecond,
+			Run: func(ctx context.Context, e *Env) (Outcome, error) {
+				for _, h := range []*lab.Host{e.Net.Client, e.Net.Server, e.Net.Router} {
+					if err := h.Offload(how.merged); err != nil {
+						return Outcome{}, err
+					}
+				}
+				received := make(chan struct{})
+				return e.Talk(ctx,
+					steps(lab.Read(100), lab.Write(200_000), lab.Wait(received), lab.Reset()),
+					steps(lab.Write(100), lab.Read(200_000), tell(received), lab.ReadAll()))
+			},
+		})
+	}
 }

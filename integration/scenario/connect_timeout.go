@@ -54,8 +54,11 @@ func dropSYN(ctx context.Context, e *Env) (Outcome, error) {
 }
 
 // fill makes the line's server one that has no room for another connection.
-func (e *Env) fill(ctx context.Context, l *Line) error {
-	if err := lab.Backlog(l.Listener, 0); err != nil {
+func (e *Env) fill(ctx context.Context, l *Line) error { return e.fillTo(ctx, l, 0) }
+
+// fillTo leaves room for so many.
+func (e *Env) fillTo(ctx context.Context, l *Line, room int) error {
+	if err := lab.Backlog(l.Listener, room); err != nil {
 		return err
 	}
 	first, err := e.server.Dial(ctx, "tcp", l.Upstream)

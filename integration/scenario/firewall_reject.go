@@ -68,4 +68,26 @@ func init() {
 			})
 		},
 	})
+	register(Scenario{
+		ID: "device-answers-and-lets-pass", Cause: "firewall_reject", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Shown: packets, Forward: true,
+		Delay: 10 * time.Millisecond,
+		Story: "A device between answers a request as a reject rule would, and lets it pass, so that the server answers, too.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			return e.forgeAnswer(ctx, func(trigger, _ *seen) []segment { return []segment{reply(trigger)} })
+		},
+	})
+	register(Scenario{
+		ID: "reject-untracked", Cause: "firewall_reject", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Forward: true,
+		Story: "A stateful firewall between rejects what belongs to no connection that it knows, and loses its table.",
+		Run: func(ctx context.Context, e *Env) (Outcome, error) {
+			err := e.Net.Router.NFT(Rule("forward", "ct state invalid reject with tcp reset"))
+			if err == nil {
+				err = e.Net.Router.Sysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
+			}
+			if err != nil {
+				return Outcome{}, err
+			}
+			return e.talkThen(ctx, silence, func(*Line) error { return e.Net.Router.FlushConntrack() })
+		},
+	})
 }

@@ -24,8 +24,12 @@ func (e *Env) talkThen(ctx context.Context, pause time.Duration, act func(*Line)
 	if err != nil {
 		return Outcome{}, err
 	}
+	return l.talkThen(ctx, pause, act)
+}
+
+func (l *Line) talkThen(ctx context.Context, pause time.Duration, act func(*Line) error) (Outcome, error) {
 	return l.Talk(ctx,
-		steps(lab.Read(100), lab.Write(100), e.UntilClientEnds()),
+		steps(lab.Read(100), lab.Write(100), l.env.UntilClientEnds()),
 		steps(lab.Write(100), lab.Read(100), lab.Sleep(pause), do("the cause", func() error { return act(l) }), lab.Write(100), lab.ReadAll()))
 }
 

@@ -40,6 +40,8 @@ type Scenario struct {
 	Ours bool
 	// Last says that the verdict in question is that of the last connection the proxy took, not of the first.
 	Last bool
+	// Heard is what is as true: the cause that is left where nothing is heard of the other, which does no harm.
+	Heard string
 	// Shown are the sources of which one is needed to see the cause. Nil: sockets show it.
 	Shown []evidence.Source
 

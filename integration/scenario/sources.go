@@ -20,11 +20,14 @@ var Columns = []Sources{
 	{"sockets only", []evidence.Source{evidence.Sockets}},
 }
 
+// Captures are the sources of whoever only has a capture.
+var Captures = Sources{"packets only", []evidence.Source{evidence.Packets}}
+
 // Subsets are all sets of sources but the empty one: Columns first.
 var Subsets = append(slices.Clone(Columns),
 	Sources{"sockets and witness", []evidence.Source{evidence.Sockets, evidence.Witness}},
 	Sources{"packets and witness", []evidence.Source{evidence.Packets, evidence.Witness}},
-	Sources{"packets only", []evidence.Source{evidence.Packets}},
+	Captures,
 	Sources{"witness only", []evidence.Source{evidence.Witness}},
 )
 

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"whyreset/diagnose"
@@ -107,6 +108,53 @@ func init() {
 						return nil
 					}
 					return e.Net.Router.FlushConntrack()
+				})
+			},
+		})
+	}
+	for _, loss := range []struct {
+		id, story string
+		pause     time.Duration
+		timeout   string // of an established connection, in seconds; empty: the kernel's, and the entry is removed
+	}{
+		{"dnat-entry-flushed", "loses its table", silence, ""},
+		{"dnat-entry-expired", "forgets the connection after a second without a packet", 2500 * time.Millisecond, "1"},
+	} {
+		register(Scenario{
+			ID: loss.id, Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Forward: true,
+			Story: "A box that passes on to the server what is sent to its own address " + loss.story + ", and answers the next packet itself.",
+			Run: func(ctx context.Context, e *Env) (Outcome, error) {
+				ln, server, err := e.Listen()
+				if err != nil {
+					return Outcome{}, err
+				}
+				router := e.Net.Router
+				box := netip.AddrPortFrom(e.addr(router), server.Port())
+				family := "ip"
+				if e.Place.IPv6 {
+					family = "ip6"
+				}
+				err = router.NFT(fmt.Sprintf("table inet scenario_dnat { chain c { type nat hook prerouting priority -100; %s daddr %s tcp dport %d dnat %s to %s; }; }",
+					family, box.Addr(), box.Port(), family, server.Addr()))
+				if err == nil {
+					err = router.Sysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
+				}
+				if err == nil && loss.timeout != "" {
+					err = router.Sysctl("net.netfilter.nf_conntrack_tcp_timeout_established", loss.timeout)
+				}
+				if err != nil {
+					return Outcome{}, err
+				}
+				to, err := e.Through(box)
+				if err != nil {
+					return Outcome{}, err
+				}
+				l := &Line{env: e, Listener: ln, Upstream: box, To: to}
+				return l.talkThen(ctx, loss.pause, func(*Line) error {
+					if loss.timeout != "" {
+						return nil
+					}
+					return router.FlushConntrack()
 				})
 			},
 		})
