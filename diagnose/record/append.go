@@ -27,7 +27,10 @@ const MaxSize = 16 << 10
 
 // timeLayout has a fixed width; RFC 3339 with nanoseconds as package time knows it drops zeros, and then
 // neither sorts nor parses everywhere.
-const timeLayout = "2006-01-02T15:04:05.000000000Z"
+const (
+	timeLayout   = secondLayout + "000000000Z"
+	secondLayout = "2006-01-02T15:04:05."
+)
 
 // maxInteger is the largest that every JSON reader takes exactly: 2⁵³ - 1.
 const maxInteger = 1<<53 - 1
@@ -55,6 +58,9 @@ type writer struct {
 	log  zerolog.Logger
 	dst  []byte
 	text []byte // one value at a time
+
+	second int64  // of stamp, since 1970
+	stamp  []byte // that second in secondLayout; empty: none yet
 	story
 }
 
@@ -340,8 +346,12 @@ func (w *writer) leg(y *zerolog.Event, key string, leg *Leg, told *legSummary) {
 
 // The values below stay good until the next one is asked for.
 
+// time is in timeLayout. Most times are of the same second as the one before.
 func (w *writer) time(t time.Time) []byte {
-	w.text = t.UTC().AppendFormat(w.text[:0], timeLayout)
+	if second := t.Unix(); second != w.second || len(w.stamp) == 0 {
+		w.second, w.stamp = second, t.UTC().AppendFormat(w.stamp[:0], secondLayout)
+	}
+	w.text = append(appendNanos(append(w.text[:0], w.stamp...), uint32(t.Nanosecond())), 'Z')
 	return w.text
 }
 

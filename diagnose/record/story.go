@@ -279,12 +279,19 @@ func appendSeconds(dst []byte, d time.Duration) []byte {
 		dst = append(dst, '-')
 		n = -n
 	}
-	dst = strconv.AppendUint(dst, n/1e9, 10)
-	dst = append(dst, '.')
-	rest := n % 1e9
-	for unit, digits := uint64(1e8), 0; digits < 3 || rest > 0; unit, digits = unit/10, digits+1 {
-		dst = append(dst, byte('0'+rest/unit))
-		rest %= unit
+	dst = appendNanos(append(strconv.AppendUint(dst, n/1e9, 10), '.'), uint32(n%1e9))
+	for least := len(dst) - 6; len(dst) > least && dst[len(dst)-1] == '0'; {
+		dst = dst[:len(dst)-1]
 	}
 	return dst
+}
+
+// appendNanos writes the nine digits of n.
+func appendNanos(dst []byte, n uint32) []byte {
+	var digits [9]byte
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return append(dst, digits[:]...)
 }

@@ -27,11 +27,13 @@ func summarise(c *Connection) (s summary) {
 	if c.Evidence == nil {
 		return s
 	}
-	if end, ok := cause.Read(c.Evidence).End.What.(evidence.Socket); ok {
-		s.errno = end.Errno
-	}
+	failed := false
 	for i := range c.Evidence.Observations {
 		o := &c.Evidence.Observations[i]
+		if socket, ok := o.What.(evidence.Socket); ok {
+			failed = failed || socket.Errno != 0
+			continue
+		}
 		if stream, ok := o.What.(evidence.Stream); ok && wholeWay(&stream) {
 			leg := &s.legs[stream.From]
 			leg.received, leg.moved.In, leg.moved.LastIn = true, stream.Bytes, stream.LastDataAt
@@ -47,6 +49,11 @@ func summarise(c *Connection) (s summary) {
 			leg.idle = max(0, c.Duration-max(w.LastIn, w.LastOut))
 		case evidence.Snapshot:
 			leg.snapped, leg.snap = true, w
+		}
+	}
+	if failed { // else the ending is no error, whichever it is
+		if end, ok := cause.Read(c.Evidence).End.What.(evidence.Socket); ok {
+			s.errno = end.Errno
 		}
 	}
 	return s

@@ -66,13 +66,17 @@ func (e *Ended) Evidence() *evidence.Evidence {
 	ev := &evidence.Evidence{Client: e.Downstream.Remote, Server: e.Upstream.Remote,
 		OwnDown: e.Downstream.Local, OwnUp: e.Upstream.Local}
 	ev.Coverage.Sockets = evidence.Watched
+	// The events, two accounts and a snapshot of each leg, and an ICMP error.
+	ev.Observations = make([]evidence.Observation, 0, int(e.nevents)+7)
 	add := func(at int64, leg evidence.Leg, what evidence.What) {
 		ev.Observations = append(ev.Observations, evidence.Observation{At: time.Duration(at - e.accepted), Leg: leg, What: what})
 	}
-	told := false
-	for _, v := range e.events[:e.nevents] {
-		if e.first.at != 0 && !told && v.at >= e.first.at && (v.saw == evidence.FIN || v.saw == evidence.Error || v.did != 0) {
-			told = true
+	// An ending that was the end at once needs no account of its own.
+	accounted := e.first.at == 0 || e.first.at == e.end && e.first.legs == e.transfers
+	for i := range e.events[:e.nevents] {
+		v := &e.events[i]
+		if !accounted && v.at >= e.first.at && (v.saw == evidence.FIN || v.saw == evidence.Error || v.did != 0) {
+			accounted = true
 			for i := range e.first.legs {
 				add(e.first.at, name(i), e.transfer(&e.first.legs[i]))
 			}
@@ -81,7 +85,7 @@ func (e *Ended) Evidence() *evidence.Evidence {
 			add(v.at, v.leg, v.did)
 			continue
 		}
-		add(v.at, v.leg, evidence.Socket{Call: v.call, Saw: v.saw, Errno: v.errno})
+		add(v.at, v.leg, told(v.call, v.saw, v.errno))
 	}
 	if e.icmp.at != 0 {
 		add(e.icmp.at, evidence.Upstream, evidence.ICMP{Type: e.icmp.Type, Code: e.icmp.Code, IPv6: e.icmp.IPv6,
@@ -97,6 +101,24 @@ func (e *Ended) Evidence() *evidence.Evidence {
 	slices.SortStableFunc(ev.Observations, func(a, b evidence.Observation) int { return cmp.Compare(a.At, b.At) })
 	return ev
 }
+
+// told is what a socket told. Most is told without an error, and so is there already.
+func told(call evidence.Call, saw evidence.Saw, errno evidence.Errno) evidence.What {
+	if errno == 0 && int(call) < len(ordinary) && int(saw) < len(ordinary[call]) {
+		return ordinary[call][saw]
+	}
+	return evidence.Socket{Call: call, Saw: saw, Errno: errno}
+}
+
+// ordinary is what sockets tell without an error.
+var ordinary = func() (all [evidence.Poll + 1][evidence.Error + 1]evidence.What) {
+	for call := range all {
+		for saw := range all[call] {
+			all[call][saw] = evidence.Socket{Call: evidence.Call(call), Saw: evidence.Saw(saw)}
+		}
+	}
+	return all
+}()
 
 func (e *Ended) transfer(t *transfer) evidence.Transfer {
 	since := func(at int64) time.Duration {
