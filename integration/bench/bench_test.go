@@ -145,7 +145,7 @@ func needSchedstat(t *testing.T) {
 // present are those of the contestants that can compete here.
 func present(t *testing.T, names ...string) []string {
 	t.Helper()
-	found, left, err := entriesFor(names)
+	found, left, err := entriesFor(names, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ type entry struct {
 	capabilities   []int    // that we must have, by their number
 	log            bool     // HAProxy's
 	packet, kernel string   // whyreset's sources of evidence besides sockets
+	built          string   // a whyreset that is there already; empty: it is built from this tree
 }
 
 // Numbers of capabilities, from linux/capability.h.
@@ -60,8 +61,9 @@ var (
 	unusual = []string{"whyreset-witness", "whyreset-both"}
 )
 
-// entriesFor are the entries named, in that order, but for those that cannot compete here; left says why not.
-func entriesFor(names []string) (found []entry, left []string, err error) {
+// entriesFor are the entries named, in that order, but for those that cannot compete here; left says why not. With another
+// whyreset beside, each of whyreset is followed by the same of that one.
+func entriesFor(names []string, beside string) (found []entry, left []string, err error) {
 	if len(names) == 0 {
 		names = usual
 	}
@@ -75,6 +77,11 @@ func entriesFor(names []string) (found []entry, left []string, err error) {
 			continue
 		}
 		found = append(found, entries[i])
+		if beside != "" && entries[i].program == "whyreset" {
+			other := entries[i]
+			other.name, other.built = strings.Replace(name, "whyreset", "beside", 1), beside
+			found = append(found, other)
+		}
 	}
 	return found, left, nil
 }
@@ -175,8 +182,10 @@ func (c *crew) enter(ctx context.Context, e *entry) error {
 		version = versionOf(nginx, "-v")
 	case "whyreset": // as it comes, not as this machine's file has it
 		var program string
-		if program, err = c.build(ctx); err != nil {
-			return err
+		if program = e.built; program == "" {
+			if program, err = c.build(ctx); err != nil {
+				return err
+			}
 		}
 		m, err = c.start(ctx, e.name, nil, program, "run", "--config", config, "--forward", address+"="+c.backend,
 			"--timeouts.stop_grace", "100ms", "--log.output", filepath.Join(c.dir, e.name+" records"), "--log.format", "json",

@@ -23,6 +23,7 @@ type options struct {
 	seconds            time.Duration // how long each work lasts
 	rounds, idle       int           // idle: connections of the work of that name
 	works, contestants []string      // empty: all works, and those that are measured when nothing is asked
+	beside             string        // a whyreset program that competes too; empty: none
 	syscalls           bool          // count system calls instead
 	cold               bool          // no round beforehand that does not count
 }
@@ -35,13 +36,14 @@ func command(arguments []string) int {
 	names := flags.String("works", "", "comma-separated; if empty all: "+strings.Join(workNames(), ","))
 	who := flags.String("contestants", "", "comma-separated, the first is whom others are compared with; if empty "+
 		strings.Join(usual, ",")+"; also "+strings.Join(unusual, ","))
+	beside := flags.String("beside", "", "path of another whyreset program that competes too, such as one of before a change")
 	calls := flags.Bool("syscalls", false, "count the system calls of each contestant instead, with strace")
 	asJSON := flags.Bool("json", false, "print one JSON object instead of tables")
 	if err := flags.Parse(arguments); err != nil {
 		return 2
 	}
 	o := options{seconds: time.Duration(*seconds * float64(time.Second)), rounds: *rounds, idle: *idle,
-		works: list(*names), contestants: list(*who), syscalls: *calls}
+		works: list(*names), contestants: list(*who), beside: *beside, syscalls: *calls}
 	if flags.NArg() > 0 || o.seconds <= 0 || o.rounds < 1 || o.idle < 1 {
 		fmt.Fprintln(os.Stderr, "bench: -seconds must be above 0, -rounds and -idle at least 1, and nothing else is taken")
 		return 2

@@ -22,7 +22,7 @@ func run(ctx context.Context, o options) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, left, err := entriesFor(o.contestants)
+	entries, left, err := entriesFor(o.contestants, o.beside)
 	if err != nil {
 		return nil, err
 	}
