@@ -2,7 +2,6 @@ package watch
 
 import (
 	"net/netip"
-	"slices"
 	"sync/atomic"
 )
 
@@ -27,7 +26,9 @@ type concern struct {
 	listening   map[uint16]bool
 	dialled     map[endpoint]bool
 	ports       [1 << 16 / 64]atomic.Uint64 // those dialled at any address
-	chosen      bool                        // one of those is known
+	narrow      bool                        // the filter looks for one of those
+	chosen      bool                        // and one is known
+	many        bool                        // more ports than the filter looks for
 	sample      bool                        // there are too many packets, and some are enough
 }
 
@@ -42,21 +43,29 @@ func (c *concern) has(e endpoint) bool {
 	return c.dialled[e] || c.knows(e.port)
 }
 
-// add makes an endpoint known.
-func (c *concern) add(e endpoint) {
+// want adds an endpoint to those that the filter looks for.
+func (c *concern) want(e endpoint) {
+	c.narrow = c.narrow || !e.listening && !e.addr.IsValid()
+	if !c.many {
+		c.endpoints = append(c.endpoints, e)
+		c.widen()
+	}
+}
+
+// know makes an endpoint known, now that all packets of its connections get past the filter.
+func (c *concern) know(e endpoint) {
 	if c.listening == nil {
 		c.listening, c.dialled = map[uint16]bool{}, map[endpoint]bool{}
 	}
 	switch {
 	case e.listening:
 		c.listening[e.port] = true
-	case !e.addr.IsValid():
-		c.ports[e.port/64].Or(1 << (e.port % 64))
-		c.chosen = true
-	default:
+	case e.addr.IsValid() && len(c.dialled) < maxEndpoints:
 		c.dialled[e] = true
+	default:
+		c.ports[e.port/64].Or(1 << (e.port % 64))
 	}
-	c.endpoints = append(c.endpoints, e)
+	c.chosen = c.narrow
 }
 
 // knows says whether all connections to that port are ours.
@@ -80,24 +89,33 @@ type wanted struct {
 	endpoints []endpoint
 	syn       bool // and every SYN
 	sample    bool // of ordinary packets only one in sampleOf
-	all       bool // and everything else of TCP
+	all       bool // all TCP
 }
 
-// wanted is that of what is known, and of one more endpoint.
-func (c *concern) wanted(more ...endpoint) wanted {
-	w := wanted{endpoints: slices.Concat(c.endpoints, more), syn: c.transparent, sample: c.sample}
-	if len(w.endpoints) > maxEndpoints {
-		var ports []endpoint
-		seen := map[uint16]bool{}
-		for _, e := range w.endpoints {
-			if !seen[e.port] {
-				seen[e.port] = true
-				ports = append(ports, endpoint{port: e.port})
-			}
-		}
-		w.endpoints = ports
+func (c *concern) wanted() wanted {
+	return wanted{endpoints: c.endpoints, syn: c.transparent, sample: c.sample, all: c.many || c.transparent && !c.narrow}
+}
+
+// widen forgets addresses, or all, when there are more endpoints than the filter looks for: what is known stays small, and a port
+// or an address more changes nothing.
+func (c *concern) widen() {
+	if len(c.endpoints) <= maxEndpoints {
+		return
 	}
-	chosen := c.chosen || slices.ContainsFunc(more, func(e endpoint) bool { return !e.listening && !e.addr.IsValid() })
-	w.all = len(w.endpoints) > maxEndpoints || c.transparent && !chosen
-	return w
+	ports := map[uint16]bool{}
+	var fewer []endpoint
+	for _, e := range c.endpoints {
+		if !ports[e.port] {
+			ports[e.port] = true
+			fewer = append(fewer, endpoint{port: e.port})
+		}
+		if !e.listening {
+			c.ports[e.port/64].Or(1 << (e.port % 64))
+		}
+	}
+	c.endpoints = fewer
+	clear(c.dialled)
+	if len(fewer) > maxEndpoints {
+		c.endpoints, c.many = nil, true
+	}
 }

@@ -44,7 +44,9 @@ const gather = 20 * time.Millisecond
 func OpenPackets(o Options) (*Packets, error) {
 	w := &Packets{start: time.Now(), table: newTable(), pace: pace{most: mostLooked}, stopping: make(chan struct{})}
 	for _, at := range o.Listening {
-		w.concern.add(endpoint{port: at.Port(), listening: true})
+		e := endpoint{port: at.Port(), listening: true}
+		w.concern.want(e)
+		w.concern.know(e)
 	}
 	w.concern.transparent = o.Transparent
 	r, err := openRing(w.concern.wanted().filter(), o.Frames)
@@ -75,12 +77,15 @@ func (w *Packets) extend(e endpoint) {
 	if w.over != "" || w.concern.has(e) {
 		return
 	}
-	if err := w.ring.setFilter(w.concern.wanted(e).filter()); err != nil {
-		w.over = "the filter could not be changed: " + err.Error()
-		return
+	if !w.concern.many { // else all TCP passes
+		w.concern.want(e)
+		if err := w.ring.setFilter(w.concern.wanted().filter()); err != nil {
+			w.over = "the filter could not be changed: " + err.Error()
+			return
+		}
+		w.drain() // what is there began before the endpoint was known
 	}
-	w.drain() // what is there got past the old one: its connections began before the endpoint was known
-	w.concern.add(e)
+	w.concern.know(e)
 }
 
 // Active is true: it was opened.

@@ -394,7 +394,7 @@ func segment(port uint16) frame {
 
 func BenchmarkTake(b *testing.B) {
 	w := &Packets{start: time.Now(), table: newTable()}
-	w.concern.add(endpoint{port: 80, listening: true})
+	w.concern.know(endpoint{port: 80, listening: true})
 	f := segment(80)
 	b.ReportAllocs()
 	for b.Loop() {
