@@ -112,6 +112,8 @@ func impactOf(c *cause.Case, id string) Impact {
 		return AnswerCut
 	case cause.HalfClosed:
 		switch {
+		case c.FIN[evidence.Downstream] != nil && c.Leg != evidence.Downstream && lost <= 1 && answeredBefore(c, *c.FIN[evidence.Downstream]):
+			return NoImpact // the client left with its answer, and a FIN counts as one byte
 		case c.FIN[evidence.Downstream] != nil && c.Leg != evidence.Downstream:
 			return AnswerCut // the client had asked and was listening
 		case lost > 0 && c.Down.In > bulk:
@@ -130,4 +132,10 @@ func impactOf(c *cause.Case, id string) Impact {
 		return RequestUnanswered
 	}
 	return NoImpact
+}
+
+// answeredBefore says that the client ended its direction when the server had spoken last, and that nothing came afterwards: what it had
+// asked for was there.
+func answeredBefore(c *cause.Case, fin time.Duration) bool {
+	return c.Up.In > 0 && c.Up.LastIn < fin && (c.Down.In == 0 || c.Down.LastIn < c.Up.LastIn)
 }

@@ -109,7 +109,7 @@ func (w *wire) whoReplied(m *maker, a answers, away, step int) {
 		m.box = Conclusive
 	case len(m.boxMarks) > 0:
 		m.box = Likely
-	case len(m.against) == 0 && m.stack != otherStack:
+	case len(m.against) == 0 && m.stack != otherStack && a.newest >= 0:
 		m.box = Possible
 	}
 	if (away > 0 || len(m.marks) > 0 && m.stack != otherStack) && m.box < Conclusive {

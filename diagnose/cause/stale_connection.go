@@ -99,6 +99,10 @@ func staleOnWire(c *Case) Finding {
 		}
 		return f
 	}
+	if c.wire.answers().newest < 0 {
+		f.Strength = Possible
+		f.Against = []Cite{packets("what it answers was not seen")}
+	}
 	if c.maker.stack == otherStack && quiet < staleAfter {
 		f.Strength = Possible
 		f.Against = []Cite{packets("its stack is not Linux's: it may abort a live connection so, too")}
