@@ -330,9 +330,8 @@ func TestStarved(t *testing.T) {
 	if lost := w.Lost(); lost == 0 {
 		t.Error("no packet was lost")
 	}
-	after := accept(t, ln, nil)
 	time.Sleep(2 * gather) // the look in which the loss was found is over for certain
-	after = accept(t, ln, nil)
+	after := accept(t, ln, nil)
 	after.exchange(t)
 	after.abort(t)
 	if _, coverage := w.Of(&after.Connection); coverage != evidence.Watched {
