@@ -129,6 +129,9 @@ func abortOnWire(c *Case) Finding {
 // unreadNothing says that the ended end had answered what was sent to it last: hardly anything can have been left unread.
 func (c *Case) unreadNothing() bool { return !c.weSpokeLast() && c.Idle > RespondingFor/20 }
 
+// fromNothing stands for a jump from a shut window, which has no ratio.
+const fromNothing = 100
+
 // windowJump is how many times larger the window in the reset is than the one announced before; zero when that is not known. close()
 // throws away what is unread before the reset is made, so the window is whole again (tcp_close).
 func (c *Case) windowJump() float64 {
@@ -137,21 +140,14 @@ func (c *Case) windowJump() float64 {
 	if last == nil || last.has(evidence.SYN) {
 		return 0
 	}
-	now, known := r.WindowBytes()
-	before, knew := last.WindowBytes()
-	switch {
-	case !known || !knew:
-		now, before = uint32(r.Window), uint32(last.Window) // both are of one scale
-		fallthrough
-	default:
-		if before == 0 && now > 0 {
-			return 100
-		}
-		if before == 0 {
-			return 0
-		}
-		return float64(now) / float64(before)
+	// Both are of one scale, known or not.
+	switch now, before := float64(r.Window), float64(last.Window); {
+	case before > 0:
+		return now / before
+	case now > 0:
+		return fromNothing
 	}
+	return 0
 }
 
 // dropped says that the reset answers a bare acknowledgement, and that nothing else was on its way.
