@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"whyreset/diagnose/evidence"
@@ -23,9 +24,9 @@ import (
 	"whyreset/proxy/rules"
 )
 
-// A tap is an independent look at one device of the router's: the truth about which leg a packet belongs to.
+// A tap is a look at one device of the router's only: the truth about which leg a packet belongs to.
 type tap struct {
-	fd   int
+	ring *ring
 	done chan struct{}
 	seen map[tapped]int // how often
 }
@@ -49,47 +50,51 @@ func openTap(device string) (*tap, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	r, err := openRing([]bpf.Instruction{bpf.RetConstant{Val: snap}}, 0)
 	if err != nil {
 		return nil, err
 	}
-	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
-	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000})
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ALL), Ifindex: link.Index}); err != nil {
-		unix.Close(fd)
+	if err := unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ALL), Ifindex: link.Index}); err != nil {
+		r.close()
 		return nil, err
 	}
-	p := &tap{fd: fd, done: make(chan struct{}), seen: map[tapped]int{}}
-	return p, nil
+	return &tap{ring: r, done: make(chan struct{}), seen: map[tapped]int{}}, nil
 }
 
-// read collects packets until there are none and stop is closed.
+// read collects packets until stop is closed and there are no more.
 func (p *tap) read(device string, stop <-chan struct{}) {
 	defer close(p.done)
-	defer unix.Close(p.fd)
-	b := make([]byte, 1<<16)
-	for {
-		n, from, err := unix.Recvfrom(p.fd, b, 0)
-		if err != nil {
+	defer p.ring.close()
+	for last := false; ; {
+		f := p.ring.next()
+		if f.data == nil {
+			if last {
+				return
+			}
 			select {
 			case <-stop:
-				return
-			default:
-				continue
+				time.Sleep(100 * time.Millisecond) // what comes after the last connection's end
+				last = true
+			case <-time.After(5 * time.Millisecond):
 			}
-		}
-		ip, state := header.ParseIP(b[:n], n)
-		if state != header.Whole || ip.Protocol != header.ProtocolTCP {
 			continue
 		}
-		tcp, state := header.ParseTCP(ip.Payload, ip.PayloadLength)
-		if state != header.Whole {
-			continue
-		}
-		p.seen[tapped{device, from.(*unix.SockaddrLinklayer).Pkttype == packetOutgoing,
-			netip.AddrPortFrom(ip.Src, tcp.SrcPort), netip.AddrPortFrom(ip.Dst, tcp.DstPort),
-			tcp.Seq, tcp.Ack, evidence.TCPFlags(tcp.Flags), uint32(tcp.PayloadLength), tcp.Window, ip.TTL, uint16(ip.ID)}]++
+		p.take(device, &f)
+		p.ring.release()
 	}
+}
+
+func (p *tap) take(device string, f *frame) {
+	ip, state := header.ParseIP(f.data, f.wire)
+	if state != header.Whole || ip.Protocol != header.ProtocolTCP {
+		return
+	}
+	tcp, state := header.ParseTCP(ip.Payload, ip.PayloadLength)
+	if state != header.Whole {
+		return
+	}
+	p.seen[tapped{device, f.outgoing, netip.AddrPortFrom(ip.Src, tcp.SrcPort), netip.AddrPortFrom(ip.Dst, tcp.DstPort),
+		tcp.Seq, tcp.Ack, evidence.TCPFlags(tcp.Flags), uint32(tcp.PayloadLength), tcp.Window, ip.TTL, uint16(ip.ID)}]++
 }
 
 // legsWay is how the router comes between.
