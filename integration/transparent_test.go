@@ -177,10 +177,10 @@ func (r *placed) oneReset(peer *lab.Peer, to netip.AddrPort, by diagnose.Side, s
 		c := r.recordTo(to)
 		r.wantEnds(c, to, client.Local, server.Remote)
 		// The first connection to a port may have begun before the watch knew of the port; this is a later one.
-	if got := c.Evidence.Coverage.Packets; to.Addr().Is6() && got != evidence.Watched {
-		r.t.Errorf("to %v: got packets %q, want them watched", to, got)
-	}
-	if v := c.Verdict; v.Side != by || v.Action != diagnose.Reset {
+		if got := c.Evidence.Coverage.Packets; to.Addr().Is6() && got != evidence.Watched {
+			r.t.Errorf("to %v: got packets %q, want them watched", to, got)
+		}
+		if v := c.Verdict; v.Side != by || v.Action != diagnose.Reset {
 			r.t.Errorf("to %v: got %s on side %s, want a reset on side %s: %s", to, v.Action, v.Side, by, v.Sentence)
 		}
 	}
