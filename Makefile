@@ -1,5 +1,5 @@
 # One line each: what a target does can be read here and typed by hand.
-.PHONY: help build man test race endings trials transparent damage bench syscalls sources lint ci fuzz
+.PHONY: help build man test race endings trials transparent damage bench syscalls sources lint ci fuzz record
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ lint: ## formatting, vet for each system, staticcheck, modules
 
 ci: ## everything a change must pass; as root, since it installs packages
 	.ci/run
+
+record: ## as root: every scenario played anew with all sources, and the pages made from what was recorded
+	WHYRESET_LAB=here go test ./integration -run 'TestStoredRuns$$' -record -count=1
+	go test ./diagnose/cause -run TestReadme -update -count=1
 
 fuzz: ## each fuzz test for FUZZTIME (10m); prints its figures
 	.ci/fuzz $(or $(FUZZTIME),10m)

@@ -53,6 +53,16 @@ func (c *captured) capture() {
 	})
 }
 
+// connection is the one in question, as seen from a viewpoint; nil when none was seen.
+func (c *captured) connection(viewpoint int) (conn *replay.Connection) {
+	for _, other := range c.seen[viewpoint] {
+		if conn == nil || other.First.Before(conn.First) != c.scenario.Last {
+			conn = other
+		}
+	}
+	return conn
+}
+
 // connectionsIn are the connections of a capture, in order of their beginning.
 func connectionsIn(frames []lab.Frame) (all []*replay.Connection) {
 	t := replay.NewTracker(func(c *replay.Connection) { all = append(all, c) })
@@ -66,7 +76,7 @@ func connectionsIn(frames []lab.Frame) (all []*replay.Connection) {
 // What happened must be found from packets alone too, wherever they were captured.
 func TestScenarioVerdictsByCaptures(t *testing.T) {
 	var all []*captured
-	for _, s := range scenario.All() {
+	for _, s := range scenarios() {
 		if !only.MatchString(s.ID) {
 			continue
 		}
@@ -110,12 +120,7 @@ func TestScenarioVerdictsByCaptures(t *testing.T) {
 					}
 					return // what was refused on the way does not come here
 				}
-				conn := c.seen[i][0]
-				for _, other := range c.seen[i] {
-					if other.First.Before(conn.First) != c.scenario.Last {
-						conn = other
-					}
-				}
+				conn := c.connection(i)
 				ev := conn.Evidence()
 				verdict := diagnose.Diagnose(&ev)
 				for _, fault := range captureFaults(c.scenario, verdict, victim && scenario.Captures.Show(c.scenario)) {

@@ -31,6 +31,9 @@ func init() {
 	})
 }
 
+// scenarios are all that are played here.
+func scenarios() []scenario.Scenario { return scenario.All() }
+
 // play is one scenario in one place, and what came of it.
 type play struct {
 	scenario scenario.Scenario
@@ -45,7 +48,7 @@ func (p *play) name() string { return p.scenario.ID + "/" + p.place.String() }
 // playAll plays every scenario everywhere. It is done once for all tests.
 var playAll = sync.OnceValue(func() []*play {
 	var plays []*play
-	for _, s := range scenario.All() {
+	for _, s := range scenarios() {
 		if !only.MatchString(s.ID) {
 			continue
 		}

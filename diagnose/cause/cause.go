@@ -22,17 +22,19 @@ import (
 
 // Cause is one reason for which a connection ends.
 type Cause struct {
-	ID      string
-	Origin  Origin   // the usual maker; a finding may say otherwise
-	Title   string   // a few words, no full stop
-	Text    string   // the explanation, for someone who knows TCP a little
-	Advice  []string // what to do, imperative, most useful first
-	Alike   []Alike  // what looks like it, and how to tell
-	Beats   []string // less specific causes that are dropped when this one is found as strong
-	Rule    Rule
-	IETF    int    // reset cause code of draft-ietf-tcpm-rst-diagnostic-payload; zero: none fits
-	HAProxy string // HAProxy's termination state for it, if it has one
-	Envoy   string // Envoy's response flag or close type for it, if it has one
+	ID     string
+	Origin Origin   // the usual maker; a finding may say otherwise
+	Title  string   // a few words, no full stop
+	Text   string   // the explanation, for someone who knows TCP a little
+	Advice []string // what to do, imperative, most useful first
+	Alike  []Alike  // what looks like it, and how to tell
+	Beats  []string // less specific causes that are dropped when this one is found as strong
+	Rule   Rule
+	// Unlabbed says why no scenario of the lab brings it about, a clause without a full stop. Empty: one does.
+	Unlabbed string
+	IETF     int    // reset cause code of draft-ietf-tcpm-rst-diagnostic-payload; zero: none fits
+	HAProxy  string // HAProxy's termination state for it, if it has one
+	Envoy    string // Envoy's response flag or close type for it, if it has one
 }
 
 // Alike names another cause that is easily taken for this one.

@@ -52,6 +52,14 @@ var _ = register(Cause{
 				For:      []Cite{saw("the ICMP error %s about our SYN came from this host's own address %s", icmpName(c.ICMP), c.ICMP.From)},
 			}
 		}
+		if c.neverSent() {
+			return Finding{
+				Strength: Likely,
+				Sentence: say("a rule of this host stopped the connection to upstream %s: not a packet of it left", c.Server),
+				For: []Cite{saw("the attempt ended after %s", ms(c.End.At)),
+					packets("packets were watched, and those of the client seen; none went to the upstream")},
+			}
+		}
 		if c.errno() == evidence.EPERM {
 			return Finding{
 				Strength: Likely,
@@ -62,6 +70,32 @@ var _ = register(Cause{
 		return Finding{}
 	},
 })
+
+// neverSent says that our SYN did not pass where packets leave this host, though it was watched: what was refused, or never answered, was
+// stopped before. A rule's own answer comes in by the loopback device.
+func (c *Case) neverSent() bool {
+	refused := c.refused() && c.ICMP == nil
+	if c.near() || !refused && !c.did(evidence.ConnectTimeout) && !c.connectFailed(evidence.ETIMEDOUT) {
+		return false
+	}
+	if c.Coverage.Packets == evidence.NonePassed(evidence.Upstream) {
+		return true
+	}
+	watching, answered := false, false
+	for _, o := range c.Observations {
+		p, ok := o.What.(evidence.Packet)
+		switch {
+		case !ok:
+		case o.Leg == evidence.Downstream:
+			watching = watching || p.From == evidence.Downstream && p.Flags&evidence.SYN != 0
+		case p.From == evidence.NoLeg:
+			return false
+		default:
+			answered = answered || p.Flags&evidence.RST != 0
+		}
+	}
+	return refused && watching && answered
+}
 
 // fromHere says that this host itself sent the ICMP error.
 func (c *Case) fromHere(e *evidence.ICMP) bool { return e.Own || e.From == c.OwnUp.Addr() }

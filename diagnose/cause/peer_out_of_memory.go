@@ -14,7 +14,8 @@ var _ = register(Cause{
 	},
 	Alike: []Alike{{"app_abort", "It sends the same packet"}, {"app_close_unread", "It sends the same packet"}},
 	IETF:  7, HAProxy: "SD, CD", Envoy: "RemoteReset",
-	Beats: []string{"app_abort", "app_close_unread", "abort_at_accept"},
+	Beats:    []string{"app_abort", "app_close_unread", "abort_at_accept"},
+	Unlabbed: "net.ipv4.tcp_mem and tcp_max_orphans are the whole machine's, and to reach them would cut the connections of everybody on it",
 	Rule: func(c *Case) Finding {
 		s := c.kernelSays(evidence.ReasonAbortOnMemory)
 		if s == Silent {

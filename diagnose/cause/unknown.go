@@ -9,6 +9,7 @@ var _ = register(Cause{
 		"Watch more: allow packets (CAP_NET_RAW) and the kernel witness, see evidence in the configuration",
 		"Keep the record; a case that no rule explains is worth reporting",
 	},
+	Unlabbed: "what no rule explains cannot be done on purpose",
 	Rule: func(c *Case) Finding {
 		f := Finding{Strength: Possible, Sentence: "the connection ended in a way that no rule explains"}
 		if c.Unfinished() {

@@ -83,6 +83,10 @@ type Coverage struct {
 // Watched is the word for a source that was there all the time.
 const Watched = "watched"
 
+// NonePassed is the coverage of packets that were watched all the time, while none of the leg came by: the watch has a blind spot, or
+// none was ever sent.
+func NonePassed(leg Leg) string { return "no packet of the " + leg.String() + " leg was seen" }
+
 // Has says whether s was watched.
 func (c Coverage) Has(s Source) bool {
 	switch s {

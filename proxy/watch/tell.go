@@ -2,7 +2,6 @@ package watch
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"time"
 
@@ -41,7 +40,7 @@ func (w *Packets) Of(c *Connection) (seen []evidence.Observation, coverage strin
 		case f == nil && coverage == evidence.Watched && w.table.crowded > accepted:
 			coverage = crowded
 		case f == nil && coverage == evidence.Watched:
-			coverage = fmt.Sprintf("no packet of the %s leg was seen", leg)
+			coverage = evidence.NonePassed(leg)
 		case f == nil:
 		default:
 			if f.missed && coverage == evidence.Watched {
