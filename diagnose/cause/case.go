@@ -35,6 +35,7 @@ type Case struct {
 	wire     *wire // packets of the ended leg; nil without any
 	maker    maker // of the reset to be explained, by its packet
 	kernel   *evidence.Kernel
+	doubted  bool                 // kernel may be about another reset
 	snaps    [3]evidence.Snapshot // what Snap points to
 }
 

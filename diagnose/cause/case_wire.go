@@ -126,7 +126,8 @@ func (c *Case) readOpening(n int) {
 	server, client := evidence.Upstream, evidence.Downstream
 	if !c.captured {
 		if c.Leg == evidence.Downstream {
-			return // nothing is known of the server's leg
+			c.readUpstream()
+			return
 		}
 		client = evidence.NoLeg
 	}
@@ -205,6 +206,19 @@ func (c *Case) readSoft() {
 		if e, ok := o.What.(evidence.ICMP); ok && e.OnWire && o.Leg == c.Leg && e.About == evidence.NoLeg && e.MTU == 0 && o.At <= c.End.At {
 			soft := e
 			c.Soft = &soft
+		}
+	}
+}
+
+// readUpstream says whether the upstream was connected when the client's leg ended, by the packets of the upstream's leg.
+func (c *Case) readUpstream() {
+	for _, o := range c.Observations {
+		p, ok := o.What.(evidence.Packet)
+		if ok && o.At <= c.End.At && p.From == evidence.Upstream && p.Flags&evidence.RST == 0 {
+			if !c.Connected {
+				c.Connected, c.ConnectedAt = true, o.At
+			}
+			return
 		}
 	}
 }

@@ -21,7 +21,7 @@ var _ = register(Cause{
 	},
 	IETF: 9, HAProxy: "SC, SD", Envoy: "UF, RemoteReset",
 	Rule: func(c *Case) Finding {
-		if c.near() || c.ICMP != nil || c.cleared() {
+		if c.near() || c.ICMP != nil || c.kernel != nil && !c.doubted {
 			return Finding{}
 		}
 		if c.wire.form() != noReset {

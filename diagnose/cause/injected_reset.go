@@ -22,7 +22,7 @@ var _ = register(Cause{
 		"abort_at_accept", "probe", "client_left"},
 	Rule: func(c *Case) Finding {
 		m := c.maker
-		if m.forged <= Silent || c.kernel != nil || c.near() && m.forged < Conclusive {
+		if m.forged <= Silent || c.kernel != nil && !c.doubted || c.near() && m.forged < Conclusive {
 			return Finding{}
 		}
 		f := Finding{

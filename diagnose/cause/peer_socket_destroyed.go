@@ -15,7 +15,7 @@ var _ = register(Cause{
 	IETF: 4, HAProxy: "SD, CD", Envoy: "RemoteReset",
 	Beats: []string{"app_abort", "app_close_unread", "abort_at_accept"},
 	Rule: func(c *Case) Finding {
-		if !c.destroyed() {
+		if !c.destroyed() || c.doubted {
 			return Finding{}
 		}
 		return Finding{

@@ -215,8 +215,7 @@ func (w *wire) allResetsOf(end evidence.Leg) bool {
 			told++
 		}
 	}
-	s := w.final[end]
-	return s != nil && (s.Resets <= told || told >= manyResets)
+	return w.final[end] != nil && (w.resetsOf(end) <= told || told >= manyResets)
 }
 
 // manyResets is fewer than are always told.

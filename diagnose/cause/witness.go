@@ -16,6 +16,11 @@ func (c *Case) witnessed() *evidence.Kernel {
 	at := c.End.At
 	if r := c.wire.resetPacket(); r != nil {
 		at = r.at
+		// Of resets that the kernel has not made all, the word may be about another one than this, above all if this one is odd.
+		c.doubted = c.wire.resetsOf(c.Leg) > c.wordsOn(c.Leg)
+		if c.doubted && c.maker.forged >= Likely {
+			return nil
+		}
 	}
 	for _, o := range c.Observations {
 		k, ok := o.What.(evidence.Kernel)
@@ -40,7 +45,7 @@ func (c *Case) reason(any ...string) bool {
 }
 
 // cleared says that the kernel made the reset for a reason of another cause.
-func (c *Case) cleared(of ...string) bool { return c.kernel != nil && !c.reason(of...) }
+func (c *Case) cleared(of ...string) bool { return c.kernel != nil && !c.doubted && !c.reason(of...) }
 
 // aborted are the reasons for which a live socket sends a reset.
 var aborted = []string{evidence.ReasonAbortOnClose, evidence.ReasonAbortOnLinger, evidence.ReasonAbortOnMemory, evidence.ReasonState,
@@ -78,8 +83,32 @@ func (c *Case) kernelSays(reasons ...string) Strength {
 	switch {
 	case !c.reason(reasons...):
 		return Silent
+	case c.doubted:
 	case c.reason(aborted...) || c.wire.resetPacket() != nil:
 		return Conclusive
 	}
 	return Likely
+}
+
+// wordsOn counts the resets that the kernel says an end has sent.
+func (c *Case) wordsOn(end evidence.Leg) (n uint32) {
+	for _, o := range c.Observations {
+		if k, ok := o.What.(evidence.Kernel); ok && k.Sent && k.From == end {
+			n++
+		}
+	}
+	return n
+}
+
+// resetsOf counts the resets that came in the name of an end.
+func (w *wire) resetsOf(end evidence.Leg) (n uint32) {
+	for i := range w.packets {
+		if p := &w.packets[i]; p.From == end && !p.ordinary() {
+			n++
+		}
+	}
+	if s := w.final[end]; s != nil {
+		n = max(n, s.Resets)
+	}
+	return n
 }
