@@ -59,3 +59,9 @@ type Options struct {
 	KeepAlive   int // seconds of silence before the first probe, and between probes
 	UserTimeout int // TCP_USER_TIMEOUT in ms
 }
+
+// LongestWait bounds how long a thread stays in a system call that nothing may ever end, in ms. A goroutine that enters one
+// in the moment in which the world is to be stopped can be overlooked (Go 1.26.8: reentersyscall looks at gcwaiting before
+// the goroutine counts as being in a call, and stopTheWorldWithSema looks only once), and then the whole program stands still
+// until the call returns or sysmon wakes up, which sleeps for a minute at such times. Measured: 60 s.
+const LongestWait = 1000

@@ -94,7 +94,8 @@ func (p *Poll) Woken() {
 // loop sleeps properly after that.
 const rawWait = 2
 
-// Wait fills events. A negative timeout waits for ever, 0 does not wait; in ms.
+// Wait fills events, and may return with none. A negative timeout is for whoever has nothing to do before an event; 0 does
+// not wait; in ms. It waits for LongestWait at most.
 func (p *Poll) Wait(events []Event, timeout int) int {
 	first := timeout
 	if timeout < 0 || timeout > rawWait {
@@ -115,9 +116,10 @@ func (p *Poll) Wait(events []Event, timeout int) int {
 	if first == timeout {
 		return 0
 	}
-	if timeout > 0 {
-		timeout -= first
+	if timeout < 0 || timeout > LongestWait {
+		timeout = LongestWait
 	}
+	timeout -= first
 	got, _ := unix.EpollWait(p.fd, *(*[]unix.EpollEvent)(unsafe.Pointer(&events)), timeout)
 	return max(got, 0)
 }

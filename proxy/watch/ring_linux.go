@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"whyreset/proxy/kernel"
 )
 
 // ring is an AF_PACKET socket with a ring of TPACKET_V2 frames: each is there as soon as its packet is, without a block that must
@@ -143,9 +145,9 @@ func (r *ring) lost() uint64 {
 func (r *ring) wait() error {
 	fds := []unix.PollFd{{Fd: int32(r.fd), Events: unix.POLLIN}, {Fd: int32(r.bell), Events: unix.POLLIN}}
 	for {
-		_, err := unix.Poll(fds, -1)
+		n, err := unix.Poll(fds, kernel.LongestWait)
 		switch {
-		case err == unix.EINTR:
+		case err == unix.EINTR || err == nil && n == 0:
 		case err != nil:
 			return os.NewSyscallError("poll", err)
 		case fds[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0:
