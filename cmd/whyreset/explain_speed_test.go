@@ -23,8 +23,6 @@ type generated struct {
 	segment     int // bytes of each of the answer's segments
 }
 
-func (g generated) frames() int { return 7 * g.connections }
-
 // write writes it in the classic format, with raw IP.
 func (g generated) write(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<20)

@@ -30,11 +30,11 @@ func elsewhere(t *testing.T, path string, by time.Duration, hops uint8) []*Conne
 			shift, ttl = by, p.IP.TTL-hops
 		}
 		f.At = f.At.Add(shift)
-		at := bytes.IndexByte(f.Data, 0x45) // the IPv4 header, behind Ethernet
+		const network = 14 // bytes of Ethernet before it
 		if p.IP.Version == 6 {
-			f.Data[14+7] = ttl
-		} else if at = 14; f.Data[at] == 0x45 {
-			f.Data[at+8] = ttl
+			f.Data[network+7] = ttl
+		} else if f.Data[network] == 0x45 {
+			f.Data[network+8] = ttl
 		}
 	}
 	slices.SortStableFunc(frames, func(a, b Frame) int { return a.At.Compare(b.At) })
