@@ -212,7 +212,7 @@ var examples = []example{
 	{name: "capture: a box on the way refuses", story: func() *story {
 		return capture().add(0, evidence.NoLeg, evidence.Baseline{Of: up, TTL: 57, RTT: 19 * ms, Age: 2 * sec}).packet(0, down, evidence.SYN, 0).
 			packet(2*ms, up, evidence.RST|evidence.ACK, 0, bare, func(p *evidence.Packet) { p.Flags, p.Seq, p.Ack, p.TTL = evidence.RST|evidence.ACK, 0, 1001, 63 })
-	}, cause: "firewall_reject", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect},
+	}, cause: "firewall_reject", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Refused, impact: diagnose.RequestUnanswered, phase: cause.PhaseConnect, alike: []string{"port_closed"}},
 	{name: "capture: bytes behind the FIN", story: func() *story {
 		return asked().packet(1*sec, up, evidence.FINFlag|evidence.ACK, 0).packet(2*sec, down, evidence.PSH|evidence.ACK, 100).answered(2020*ms, up)
 	}, cause: "write_after_close", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.HalfClosed},
@@ -226,7 +226,7 @@ var examples = []example{
 	}, cause: "stale_connection", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"firewall_reject"}},
 	{name: "capture: a router rejects", story: func() *story {
 		return asked().packet(1*sec, down, evidence.PSH|evidence.ACK, 100).packet(1*sec+ms, up, evidence.RST, 0, bare, func(p *evidence.Packet) { p.TTL = 64 })
-	}, cause: "firewall_reject", confidence: cause.Conclusive, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding},
+	}, cause: "firewall_reject", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"stale_connection", "injected_reset"}},
 	{name: "capture: closed with much unread", story: func() *story {
 		return asked().packet(1*sec, down, evidence.PSH|evidence.ACK, 60000).packet(1020*ms, up, evidence.ACK, 0, func(p *evidence.Packet) { p.Window = 30 }).packet(1100*ms, up, evidence.RST|evidence.ACK, 0)
 	}, cause: "app_close_unread", confidence: cause.Likely, side: diagnose.SideUpstream, action: diagnose.Reset, impact: diagnose.RequestUnanswered, phase: cause.Outstanding, alike: []string{"app_abort"}},

@@ -59,7 +59,7 @@ func (c *Case) readWire(e wireEnd) {
 		if !c.Connected && c.ICMP == nil {
 			c.ICMP = c.wire.aboutSYN(c.Evidence)
 		}
-		if c.Connected {
+		if c.established() {
 			c.readSoft()
 		}
 		n := c.wire.rst

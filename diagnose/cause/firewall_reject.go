@@ -96,8 +96,6 @@ func rejectOnWire(c *Case) Finding {
 		f.For = append(f.For, packets("%s", text))
 	}
 	switch {
-	case m.box == Conclusive:
-		f.Settle = nil
 	case m.box == Likely && c.wire.livesOn() == nil && !refused:
 		f.Against = []Cite{packets("a host that has taken over the address answers so, too")}
 	case refused:

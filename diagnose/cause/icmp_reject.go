@@ -23,13 +23,13 @@ var _ = register(Cause{
 	},
 	IETF: 9, HAProxy: "SC", Envoy: "UF",
 	Rule: func(c *Case) Finding {
-		if c.Leg != evidence.Upstream {
+		if c.Leg != evidence.Upstream && !c.established() {
 			return Finding{}
 		}
-		if c.Connected && c.Soft != nil && c.gaveUp() && prohibits(c.Soft) && !c.fromHere(c.Soft) && !c.neverLeft() {
+		if c.established() && c.Soft != nil && c.gaveUp() && prohibits(c.Soft) && !c.fromHere(c.Soft) && !c.neverLeft() {
 			f := Finding{
 				Strength: Likely,
-				Sentence: say("%s refused our packets to upstream %s by ICMP until the connection was given up: %s", box(c.Soft.From), c.Server, icmpName(c.Soft)),
+				Sentence: say("%s refused our packets to %s by ICMP until the connection was given up: %s", box(c.Soft.From), c.who(), icmpName(c.Soft)),
 				For: []Cite{
 					packets("ICMP error %s from %s about what was sent", icmpName(c.Soft), c.Soft.From),
 					saw("the connection ended with %s: the last ICMP error takes the place of the timeout (tcp_write_err)", c.errno()),
@@ -39,17 +39,17 @@ var _ = register(Cause{
 				f.Strength = Conclusive
 				f.For = append(f.For, packets("what it is about had left this host"))
 			}
-			if c.Soft.From == c.Server.Addr() {
+			if c.Soft.From == c.peer() {
 				f.Origin = Host
 			}
 			return f
 		}
-		if c.Connected {
+		if c.established() {
 			// Established, only the give-up tells the last soft error (tcp_write_err), without its sender.
 			if e := c.errno(); e == evidence.ECONNREFUSED || e == evidence.EACCES || e == evidence.ENOPROTOOPT {
 				return Finding{
 					Strength: Likely,
-					Sentence: say("a firewall between here and upstream %s refused our packets by ICMP until the connection was given up", c.Server),
+					Sentence: say("a firewall between here and %s refused our packets by ICMP until the connection was given up", c.who()),
 					For:      []Cite{saw("the connection ended with %s, which only an ICMP error can cause on an established one", e)},
 					Against:  []Cite{saw("the sender of the ICMP error is not told to sockets; a rule of this host would look the same")},
 					Settle:   []string{"the ICMP error itself (evidence.packets)"},

@@ -142,7 +142,7 @@ func deafHere(c *Case) Finding {
 					ms(w.deaf(r.From, w.rst).at-r.at)),
 			},
 		}
-	case c.gaveUp():
+	case c.gaveUp() && !c.zeroWindow():
 		ours := w.upTo(evidence.NoLeg, len(w.packets))
 		theirs := w.upTo(c.Leg, len(w.packets))
 		if heard := w.answeredProbes(c.Leg, c.End.At); heard > 0 && c.unacked() == 0 { // else they ask for room

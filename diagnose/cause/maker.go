@@ -105,14 +105,12 @@ func (w *wire) whoReplied(m *maker, a answers, away, step int) {
 		m.against = append(m.against, say("its TOS 0x%02x is the one that was sent: a kernel gives it back, packet filters do not", r.TOS))
 	}
 	switch {
-	case step != 0 && a.near() && len(m.marks) == 0:
-		m.box = Conclusive
-	case len(m.boxMarks) > 0:
+	case len(m.boxMarks) > 0: // never more: a forger on the way who answers as a kernel does looks the same
 		m.box = Likely
 	case len(m.against) == 0 && m.stack != otherStack && a.newest >= 0:
 		m.box = Possible
 	}
-	if (away > 0 || len(m.marks) > 0 && m.stack != otherStack) && m.box < Conclusive {
+	if away > 0 || a.near() || len(m.marks) > 0 && m.stack != otherStack {
 		m.forged = Possible
 	}
 }
@@ -155,9 +153,7 @@ func (w *wire) whoRefused(m *maker) {
 		m.boxMarks = append(m.boxMarks, say("it came after %s; this host has never answered in less than %s", ms(r.at-syn.at), ms(b.RTT)))
 	}
 	switch {
-	case len(m.boxMarks) >= 2:
-		m.box = Conclusive
-	case len(m.boxMarks) == 1:
+	case len(m.boxMarks) > 0:
 		m.box = Likely
 	case syn != nil && (r.IPv6 && syn.FlowLabel != 0 && r.FlowLabel == 0 || syn.TOS&^ecn != 0 && r.TOS == 0):
 		// Of a stack that is not known a label or TOS may be missing for other reasons.

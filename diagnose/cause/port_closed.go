@@ -57,7 +57,7 @@ func (c *Case) connectFailed(e evidence.Errno) bool {
 
 // closedOnWire reads the answer's own packet, beside what is known of the host.
 func closedOnWire(c *Case) Finding {
-	if c.maker.forged > Silent || c.maker.box == Conclusive || c.cleared(evidence.ReasonNoSocket) {
+	if c.maker.forged > Silent || c.cleared(evidence.ReasonNoSocket) {
 		return Finding{}
 	}
 	f := Finding{

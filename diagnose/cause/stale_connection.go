@@ -90,7 +90,7 @@ func staleOnWire(c *Case) Finding {
 		return f
 	}
 	if c.maker.box >= Likely {
-		if c.maker.box == Conclusive || c.wire.livesOn() != nil {
+		if c.wire.livesOn() != nil {
 			return Finding{}
 		}
 		f.Strength = Possible

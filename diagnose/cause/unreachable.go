@@ -28,10 +28,10 @@ var _ = register(Cause{
 		default:
 			return Finding{}
 		}
-		if c.Connected && c.Soft != nil && prohibits(c.Soft) {
+		if c.established() && c.Soft != nil && prohibits(c.Soft) {
 			return Finding{}
 		}
-		if c.Connected && c.Soft != nil && saysUnreachable(c.Soft) {
+		if c.established() && c.Soft != nil && saysUnreachable(c.Soft) {
 			return Finding{
 				Strength: Likely,
 				Sentence: say("the way to %s was lost: %s says %s, until the connection was given up", c.who(), box(c.Soft.From), icmpName(c.Soft)),
@@ -42,7 +42,7 @@ var _ = register(Cause{
 				Settle: []string{"the routes and rules of the box named"},
 			}
 		}
-		if c.Connected {
+		if c.established() {
 			return Finding{
 				Strength: Likely,
 				Sentence: say("the way to %s was lost: our packets were answered by ICMP until the connection was given up", c.who()),

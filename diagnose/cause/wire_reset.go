@@ -82,10 +82,10 @@ func (w *wire) answers() answers {
 // measurable is the least round trip that parts places: below it lies what stacks and schedulers add.
 const measurable = 2 * time.Millisecond
 
-// near says that the answer came sooner than the peer can have made it. The least round trip that was seen may still be a slow one, so
-// it is not halved but cut to a third.
+// near says that the answer came sooner than the peer can have made it. The least round trip that was seen may still be a slow one,
+// that of a SYN which waited for ARP, so only an eighth of it counts as too soon.
 func (a answers) near() bool {
-	return a.known && a.opening >= measurable && a.rtt >= measurable && a.newest >= 0 && a.newest < a.rtt/3 && !a.fits
+	return a.known && a.opening >= measurable && a.rtt >= measurable && a.newest >= 0 && a.newest < a.rtt/8 && !a.fits
 }
 
 // none says that no packet of ours can have drawn the reset: nothing that it would answer came by for much longer than a round trip.
