@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -31,8 +32,17 @@ func init() {
 	})
 }
 
-// scenarios are all that are played here.
-func scenarios() []scenario.Scenario { return scenario.All() }
+// more are scenarios that take what only tests may import.
+var more []scenario.Scenario
+
+// scenarios are all, in order of cause and ID.
+func scenarios() []scenario.Scenario {
+	all := append(scenario.All(), more...)
+	slices.SortStableFunc(all, func(a, b scenario.Scenario) int {
+		return cmp.Or(cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.ID, b.ID))
+	})
+	return all
+}
 
 // play is one scenario in one place, and what came of it.
 type play struct {

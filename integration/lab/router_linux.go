@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -35,6 +36,29 @@ func (h *Host) TakeAddress(a netip.Addr) error {
 				return fmt.Errorf("no route to %v of its own, still after %v (%w)", a, linkPatience, err)
 			}
 		}
+	})
+}
+
+// HardwareAddr is that of an interface.
+func (h *Host) HardwareAddr(name string) (mac net.HardwareAddr, err error) {
+	err = h.Do(func() error {
+		link, err := netlink.LinkByName(name)
+		if err == nil {
+			mac = link.Attrs().HardwareAddr
+		}
+		return err
+	})
+	return mac, err
+}
+
+// SetNeighbour has the host send what is for an address on the network of that interface to that hardware, without asking.
+func (h *Host) SetNeighbour(name string, a netip.Addr, mac net.HardwareAddr) error {
+	return h.Do(func() error {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		return netlink.NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT, IP: a.AsSlice(), HardwareAddr: mac})
 	})
 }
 
