@@ -79,3 +79,9 @@ func (*Host) Tcpkill(context.Context, string, uint16) error { return errNotLinux
 
 // Tap answers that the lab needs Linux.
 func (*Host) Tap(string, func([]byte)) (func(), error) { return nil, errNotLinux }
+
+// HardwareAddr answers that the lab needs Linux.
+func (*Host) HardwareAddr(string) (net.HardwareAddr, error) { return nil, errNotLinux }
+
+// SetNeighbour answers that the lab needs Linux.
+func (*Host) SetNeighbour(string, netip.Addr, net.HardwareAddr) error { return errNotLinux }
