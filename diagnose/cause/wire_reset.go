@@ -57,13 +57,13 @@ type answers struct {
 func (w *wire) answers() answers {
 	r := w.resetPacket()
 	a := answers{newest: -1, rtt: w.rttTo(r.From), opening: w.openingRTT(r.From)}
-	told := false
+	told, gap := false, false
 	for i := w.rst - 1; i >= 0; i-- {
 		p := &w.packets[i]
 		if p.From != r.To || !p.ordinary() {
 			continue
 		}
-		told = true
+		told, gap = true, gap || p.Sampled
 		if !p.has(evidence.ACK) || p.Ack != r.Seq {
 			continue
 		}
@@ -75,7 +75,7 @@ func (w *wire) answers() answers {
 			a.fits, a.data = true, p.Payload > 0
 		}
 	}
-	a.known = told && a.rtt > 0
+	a.known = told && a.rtt > 0 && (a.newest >= 0 || !gap) // what is not told may have drawn it
 	return a
 }
 
