@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -31,10 +32,14 @@ func queueFull(p *player) (scenario.Outcome, error) {
 	var others []net.Conn
 	go func() {
 		err := p.awaitOpening(ctx)
+		soon, done := context.WithTimeout(ctx, time.Second)
+		defer done()
 		for range backlog + 1 {
 			if err == nil {
 				var c net.Conn
-				c, err = p.Net.Server.Dial(ctx, "tcp", p.line.Upstream)
+				if c, err = p.Net.Server.Dial(soon, "tcp", p.line.Upstream); errors.Is(soon.Err(), context.DeadlineExceeded) {
+					err = ErrTooSlow // the proxy's connection is in the queue, and this one has no room
+				}
 				others = append(others, c)
 			}
 		}
