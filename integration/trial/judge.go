@@ -14,37 +14,8 @@ import (
 	"whyreset/integration/scenario"
 )
 
-// View is a set of sources.
-type View struct {
-	Name    string
-	Without []evidence.Source
-}
-
-// Views are those by which each trial is judged, the fullest first.
-var Views = []View{
-	{"all sources", nil},
-	{"packets and sockets", []evidence.Source{evidence.Witness}},
-	{"sockets only", []evidence.Source{evidence.Witness, evidence.Packets}},
-	{"packets only", []evidence.Source{evidence.Witness, evidence.Sockets}},
-}
-
-// of is the evidence as it would have been without some of the sources.
-func (v View) of(ev *evidence.Evidence) *evidence.Evidence {
-	less := *ev
-	less.Observations = nil
-	for _, o := range ev.Observations {
-		if !slices.Contains(v.Without, evidence.SourceOf(o.What)) {
-			less.Observations = append(less.Observations, o)
-		}
-	}
-	for source, covered := range map[evidence.Source]*string{
-		evidence.Sockets: &less.Coverage.Sockets, evidence.Packets: &less.Coverage.Packets, evidence.Witness: &less.Coverage.Witness} {
-		if slices.Contains(v.Without, source) {
-			*covered = "taken away"
-		}
-	}
-	return &less
-}
+// Views are the sets of sources by which each trial is judged, the fullest first.
+var Views = scenario.Subsets
 
 // Result is what came of a trial.
 type Result struct {
@@ -75,9 +46,10 @@ func Play(ctx context.Context, t Trial, program scenario.Program) (Result, error
 		return r, nil
 	}
 	for _, v := range Views {
-		ev := v.of(r.Evidence)
+		ev := v.Of(r.Evidence)
 		r.Verdicts = append(r.Verdicts, diagnose.Diagnose(ev))
-		r.Ordered = append(r.Ordered, cause.Read(ev).Ordered)
+		// Packets alone do not show the end that a socket of ours came to in silence.
+		r.Ordered = append(r.Ordered, ev.Coverage.Has(evidence.Sockets) && cause.Read(ev).Ordered)
 	}
 	return r, nil
 }

@@ -3,10 +3,7 @@ package trial
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
-	"strings"
 	"time"
 
 	"whyreset/integration/lab"
@@ -31,7 +28,7 @@ func queueFull(p *player) (scenario.Outcome, error) {
 	filled := make(chan error, 1)
 	var others []net.Conn
 	go func() {
-		err := p.awaitOpening(ctx)
+		err := p.Net.Server.WaitHandshake(ctx, p.port())
 		soon, done := context.WithTimeout(ctx, time.Second)
 		defer done()
 		for range backlog + 1 {
@@ -62,45 +59,12 @@ func queueFull(p *player) (scenario.Outcome, error) {
 	return out, err
 }
 
-// awaitOpening waits until the server's kernel has answered a SYN.
-func (p *player) awaitOpening(ctx context.Context) error {
-	for {
-		if n, err := p.opening(); n > 0 || err != nil {
-			return err
-		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-ctx.Done():
-			return ErrTooSlow
-		}
-	}
-}
-
-// stillOpening says that the SYN's sender has not answered yet.
+// stillOpening says that the proxy's kernel has not answered the SYN-ACK yet.
 func (p *player) stillOpening() error {
-	n, err := p.opening()
-	if err == nil && n == 0 {
-		err = ErrTooSlow
+	now, done := context.WithCancel(p.ctx)
+	done()
+	if p.Net.Server.WaitHandshake(now, p.port()) != nil {
+		return ErrTooSlow
 	}
-	return err
-}
-
-// opening is how many handshakes wait for their last packet at the server.
-func (p *player) opening() (n int, err error) {
-	file := "/proc/thread-self/net/tcp"
-	if p.Place.IPv6 {
-		file += "6"
-	}
-	err = p.Net.Server.Do(func() error {
-		table, err := os.ReadFile(file)
-		const synReceived = "03"
-		for line := range strings.Lines(string(table)) {
-			f := strings.Fields(line)
-			if len(f) > 3 && f[3] == synReceived && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", p.port())) {
-				n++
-			}
-		}
-		return err
-	})
-	return n, err
+	return nil
 }

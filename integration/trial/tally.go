@@ -45,10 +45,10 @@ func (t *Tally) Of(view int) (by [cause.Conclusive + 1]Count) {
 	return by
 }
 
-// String is the tables: how often each set of sources was right, by confidence, what each truth was taken for, and
-// what was missed.
+// String is the tables: how often each set of sources was right, by confidence, and what each truth was taken for.
 func (t *Tally) String() string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "%-22s %-12s %8s %8s %8s %8s   %s\n", "sources", "confidence", "verdicts", "first", "family", "wrong", "right side, of those with an order")
 	for view := range Views {
 		t.confidences(&b, view)
 	}
@@ -60,13 +60,15 @@ func (t *Tally) String() string {
 func (t *Tally) confidences(b *strings.Builder, view int) {
 	counts := t.Of(view)
 	var sum Count
-	fmt.Fprintf(b, "\n%-22s %8s %8s %8s %8s   %s\n", Views[view].Name, "verdicts", "first", "family", "wrong", "right side, of those with an order")
+	row := func(confidence string, c Count) {
+		fmt.Fprintf(b, "%-22s %-12s %8d %8d %8d %8d   %d of %d\n", Views[view].Name, confidence, c.All, c.First, c.Right, c.All-c.Right, c.Side, c.SureOfSide)
+	}
 	for s := cause.Conclusive; s >= cause.Possible; s-- {
 		c := counts[s]
-		fmt.Fprintf(b, "  %-20s %8d %8d %8d %8d   %d of %d\n", s, c.All, c.First, c.Right, c.All-c.Right, c.Side, c.SureOfSide)
+		row(s.String(), c)
 		sum = Count{sum.All + c.All, sum.First + c.First, sum.Right + c.Right, sum.Side + c.Side, sum.SureOfSide + c.SureOfSide}
 	}
-	fmt.Fprintf(b, "  %-20s %8d %8d %8d %8d   %d of %d\n", "together", sum.All, sum.First, sum.Right, sum.All-sum.Right, sum.Side, sum.SureOfSide)
+	row("together", sum)
 }
 
 // goals are the figures that count, each beside what it is to reach.

@@ -10,7 +10,6 @@ import (
 
 	"whyreset/diagnose"
 	"whyreset/diagnose/cause"
-	"whyreset/diagnose/evidence"
 	"whyreset/diagnose/header"
 )
 
@@ -38,30 +37,6 @@ func TestDraw(t *testing.T) {
 	}
 	if slices.ContainsFunc(ways, func(w way) bool { return w.story == "" || w.play == nil }) {
 		t.Error("a way is not told or not played")
-	}
-}
-
-// What a view leaves out must be gone, and must be said to be.
-func TestViews(t *testing.T) {
-	full := &evidence.Evidence{
-		Observations: []evidence.Observation{
-			{What: evidence.Socket{Saw: evidence.FIN}}, {What: evidence.Packet{}}, {What: evidence.Kernel{}}, {What: evidence.Closed},
-			{What: evidence.ICMP{}}, {What: evidence.ICMP{OnWire: true}},
-		},
-		Coverage: evidence.Coverage{Sockets: evidence.Watched, Packets: evidence.Watched, Witness: evidence.Watched},
-	}
-	for i, want := range []struct {
-		observations              int
-		sockets, packets, witness bool
-	}{{6, true, true, true}, {5, true, true, false}, {3, true, false, false}, {3, false, true, false}} {
-		got := Views[i].of(full)
-		c := got.Coverage
-		if len(got.Observations) != want.observations || c.Has(evidence.Sockets) != want.sockets || c.Has(evidence.Packets) != want.packets || c.Has(evidence.Witness) != want.witness {
-			t.Errorf("%s: got %d observations, coverage %+v, want %+v", Views[i].Name, len(got.Observations), c, want)
-		}
-	}
-	if len(full.Observations) != 6 || !full.Coverage.Has(evidence.Witness) {
-		t.Error("the evidence itself was changed")
 	}
 }
 

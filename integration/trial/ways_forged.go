@@ -43,6 +43,9 @@ func (p *player) forged(add func(*script, *forger)) (scenario.Outcome, error) {
 	}
 	s := p.traffic()
 	add(&s, f)
+	if p.rng.IntN(2) == 0 {
+		s.farDoes(lab.Wait(p.ended), lab.Sleep(300*time.Millisecond)) // as one who was told nothing, and not at the same moment
+	}
 	return p.talk(s)
 }
 
