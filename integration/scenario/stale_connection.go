@@ -178,14 +178,3 @@ func init() {
 		},
 	})
 }
-
-// Forget destroys the host's sockets with that port and keeps the reset that tells of it from leaving.
-func Forget(h *lab.Host, which string, port uint16) error {
-	if err := h.NFT(Rule("output", "tcp %s %d tcp flags rst drop", which, port)); err != nil {
-		return err
-	}
-	if _, err := h.KillSockets(which, "=", fmt.Sprintf(":%d", port)); err != nil {
-		return err
-	}
-	return h.FlushNFT()
-}

@@ -28,15 +28,13 @@ func queueFull(p *player) (scenario.Outcome, error) {
 	filled := make(chan error, 1)
 	var others []net.Conn
 	go func() {
-		err := p.Net.Server.WaitHandshake(ctx, p.port())
-		soon, done := context.WithTimeout(ctx, time.Second)
+		soon, done := context.WithTimeout(ctx, 2*time.Second)
 		defer done()
+		err := p.Net.Server.WaitHandshake(soon, p.port())
 		for range backlog + 1 {
 			if err == nil {
 				var c net.Conn
-				if c, err = p.Net.Server.Dial(soon, "tcp", p.line.Upstream); errors.Is(soon.Err(), context.DeadlineExceeded) {
-					err = ErrTooSlow // the proxy's connection is in the queue, and this one has no room
-				}
+				c, err = p.Net.Server.Dial(soon, "tcp", p.line.Upstream) // fails if the proxy's connection is in the queue already
 				others = append(others, c)
 			}
 		}
@@ -44,6 +42,7 @@ func queueFull(p *player) (scenario.Outcome, error) {
 			err = p.stillOpening()
 		}
 		if err != nil {
+			err = errors.Join(ErrTooSlow, err)
 			cancel() // the client would wait in vain
 		}
 		filled <- err
@@ -63,8 +62,5 @@ func queueFull(p *player) (scenario.Outcome, error) {
 func (p *player) stillOpening() error {
 	now, done := context.WithCancel(p.ctx)
 	done()
-	if p.Net.Server.WaitHandshake(now, p.port()) != nil {
-		return ErrTooSlow
-	}
-	return nil
+	return p.Net.Server.WaitHandshake(now, p.port())
 }

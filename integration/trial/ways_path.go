@@ -33,10 +33,12 @@ var pathWays = []way{
 		story: "A firewall between drops what comes, until the proxy gives up.", play: func(p *player) (scenario.Outcome, error) {
 			return p.thenWrite(func() lab.Step { return p.rule(p.Net.Router, "forward", "drop") })
 		}},
-	{id: "state-lost", cause: "stale_connection", onPath: true, needs: []lab.Feature{lab.NFT, lab.SS},
+	{id: "state-lost", cause: "stale_connection", onPath: true,
 		story: "The far end's host forgets the connection without a word.", play: func(p *player) (scenario.Outcome, error) {
-			return p.thenWrite(func() lab.Step {
-				return do("forget", func() error { return scenario.Forget(p.farHost(), p.direction("sport", "dport"), p.port()) })
+			return p.afterTraffic(func(s *script) {
+				gone := make(chan struct{})
+				s.farDoes(p.moment(), lab.Vanish(), tell(gone))
+				s.otherDoes(lab.Wait(gone), p.moment(), lab.Write(p.size()))
 			})
 		}},
 	{id: "not-reading", cause: "peer_not_reading", proxy: impatient, story: "An end lives and reads nothing, until the proxy gives up.",
