@@ -129,8 +129,6 @@ func unreadOnWire(c *Case) Finding {
 	case c.wireWindowShut():
 		f.Strength = Likely
 		f.For = append(f.For, packets("it had announced no room for more: nobody was reading there"))
-	case c.unreadNothing() || c.wire.readMuch(jump):
-		return Finding{}
 	default:
 		f.Against = []Cite{packets("an abort with everything read sends the same reset")}
 	}

@@ -75,7 +75,7 @@ func (w *wire) maker() maker {
 		return m
 	}
 	m.unprompted = a.none()
-	if stack == linuxStack && m.unprompted && a.known && (a.newest < 0 || a.newest > longDelay) || alive != nil && a.known && !a.fits && !a.near() {
+	if stack == linuxStack && m.unprompted && a.known && (a.newest < 0 || a.newest > longDelay) || alive != nil && a.late() {
 		m.forged = Likely
 		m.marks = append(append(m.marks, "no packet that it could answer came by a round trip before"), m.boxMarks...)
 		return m

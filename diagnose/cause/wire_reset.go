@@ -88,6 +88,12 @@ func (a answers) near() bool {
 	return a.known && a.opening >= measurable && a.rtt >= measurable && a.newest >= 0 && a.newest < a.rtt/8 && !a.fits
 }
 
+// late says that the answer came when none could come any more, or that there is nothing that it answers. One that comes sooner than the
+// peer's would is no forger's: somebody nearer answers, or the round trip seen was a slow one.
+func (a answers) late() bool {
+	return a.known && !a.fits && (a.newest < 0 || a.newest > 3*a.rtt/2+answerSlack)
+}
+
 // none says that no packet of ours can have drawn the reset: nothing that it would answer came by for much longer than a round trip.
 func (a answers) none() bool {
 	return a.known && a.rtt >= measurable && !a.near() && !a.fits && (a.newest < 0 || a.newest > 2*a.rtt+50*time.Millisecond)
