@@ -19,6 +19,7 @@ type Peer struct {
 	all    sync.WaitGroup // the accept loop and every connection
 
 	mu       sync.Mutex
+	playing  int // connections
 	outcomes []Outcome
 	changed  chan struct{} // closed, and replaced, when there is news for Next
 	over     error         // why there will be no more connections: ErrStopped, or what Accept said
@@ -38,7 +39,7 @@ func Serve(ln net.Listener, script Script) *Peer {
 func (p *Peer) Addr() net.Addr { return p.ln.Addr() }
 
 // Next returns the outcome of the connection that ended next, each of them once. It waits for one until ctx ends. A
-// listener that failed is told here.
+// listener that failed is told here, once no connection is left.
 func (p *Peer) Next(ctx context.Context) (Outcome, error) {
 	for {
 		p.mu.Lock()
@@ -49,6 +50,9 @@ func (p *Peer) Next(ctx context.Context) (Outcome, error) {
 			return first, nil
 		}
 		changed, over := p.changed, p.over
+		if p.playing > 0 {
+			over = nil // there will be an outcome yet
+		}
 		p.mu.Unlock()
 		if over != nil {
 			return Outcome{}, over
@@ -80,6 +84,7 @@ func (p *Peer) accept() {
 			return
 		}
 		p.all.Add(1)
+		p.news(func() { p.playing++ })
 		go p.serve(conn)
 	}
 }
@@ -87,7 +92,7 @@ func (p *Peer) accept() {
 func (p *Peer) serve(conn net.Conn) {
 	defer p.all.Done()
 	out := Run(p.ctx, conn, p.script)
-	p.news(func() { p.outcomes = append(p.outcomes, out) })
+	p.news(func() { p.playing, p.outcomes = p.playing-1, append(p.outcomes, out) })
 }
 
 func (p *Peer) news(change func()) {

@@ -70,7 +70,7 @@ func init() {
 	})
 	register(Scenario{
 		ID: "device-answers-and-lets-pass", Cause: "firewall_reject", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Shown: packets, Forward: true,
-		Delay: 10 * time.Millisecond,
+		Delay: 50 * time.Millisecond,
 		Story: "A device between answers a request as a reject rule would, and lets it pass, so that the server answers, too.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
 			return e.forgeAnswer(ctx, func(trigger, _ *seen) []segment { return []segment{reply(trigger)} })
