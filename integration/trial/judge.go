@@ -54,6 +54,24 @@ func Play(ctx context.Context, t Trial, program scenario.Program) (Result, error
 	return r, nil
 }
 
+// Kernel is the reason that the far end's kernel gave for its first reset, as the record has it; empty where it gave none or could not
+// be heard.
+func (r Result) Kernel() string {
+	leg := evidence.Upstream
+	if r.Trial.Scenario.Side == diagnose.SideDownstream {
+		leg = evidence.Downstream
+	}
+	if r.Evidence == nil {
+		return ""
+	}
+	for _, o := range r.Evidence.Observations {
+		if k, ok := o.What.(evidence.Kernel); ok && k.Sent && k.From == leg {
+			return k.Reason
+		}
+	}
+	return ""
+}
+
 // first says that the verdict's cause is a truth.
 func (t Trial) first(v diagnose.Verdict) bool { return slices.Contains(t.Truths(), v.Cause) }
 
@@ -85,6 +103,9 @@ func (r Result) Faults() (all []string) {
 		if o.damage != nil {
 			all = append(all, fmt.Sprintf("the %s: %v", o.who, o.damage))
 		}
+	}
+	if k := r.Kernel(); k != "" && r.Trial.Reasons != nil && !slices.Contains(r.Trial.Reasons, k) {
+		all = append(all, fmt.Sprintf("the kernel's reason is %s, want one of %q: what was done is not what was meant", k, r.Trial.Reasons))
 	}
 	if told := r.Played.Verdict(); told.Cause != r.Verdicts[0].Cause || told.Confidence != r.Verdicts[0].Confidence {
 		all = append(all, fmt.Sprintf("the proxy said %s, %v, and its record says %s, %v", told.Cause, told.Confidence, r.Verdicts[0].Cause, r.Verdicts[0].Confidence))

@@ -24,19 +24,27 @@ func queueFull(p *player) (scenario.Outcome, error) {
 	if err := lab.Backlog(p.line.Listener, backlog); err != nil {
 		return scenario.Outcome{}, err
 	}
+	var others []net.Conn
+	other := func(ctx context.Context) error {
+		c, err := p.Net.Server.Dial(ctx, "tcp", p.line.Upstream)
+		if err == nil {
+			others = append(others, c)
+		}
+		return err
+	}
+	for range backlog { // and one more has room
+		if err := other(p.ctx); err != nil {
+			return scenario.Outcome{}, err
+		}
+	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	filled := make(chan error, 1)
-	var others []net.Conn
 	go func() {
 		soon, done := context.WithTimeout(ctx, 2*time.Second)
 		defer done()
 		err := p.Net.Server.WaitHandshake(soon, p.port())
-		for range backlog + 1 {
-			if err == nil {
-				var c net.Conn
-				c, err = p.Net.Server.Dial(soon, "tcp", p.line.Upstream) // fails if the proxy's connection is in the queue already
-				others = append(others, c)
-			}
+		if err == nil {
+			err = other(soon) // which fails if the proxy's connection is in the queue already
 		}
 		if err == nil {
 			err = p.stillOpening()
@@ -51,9 +59,7 @@ func queueFull(p *player) (scenario.Outcome, error) {
 	cancel()
 	err := <-filled
 	for _, c := range others {
-		if c != nil {
-			c.Close()
-		}
+		c.Close()
 	}
 	return out, err
 }

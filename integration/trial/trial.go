@@ -19,6 +19,7 @@ type Trial struct {
 	Scenario scenario.Scenario // its ID is the way in which the connection ends
 	Place    scenario.Place
 	Also     []string // causes that are as true as the scenario's
+	Reasons  []string // the kernel's, of which one must be that of the far end's first reset where it can be heard; nil: any or none
 	Offload  bool     // segments are merged: TSO, GSO and GRO
 }
 
@@ -32,6 +33,7 @@ type way struct {
 	needs     []lab.Feature
 	proxy     scenario.Settings
 	delay     time.Duration // the least that it takes; zero: none
+	reasons   []string      // for which the far end's kernel sends its first reset; nil: it sends none of itself
 	play      func(*player) (scenario.Outcome, error)
 }
 
@@ -57,7 +59,7 @@ func Draw(seed uint64, number int, transparent bool) Trial {
 		sides = eitherSide
 	}
 	side := sides[rng.IntN(len(sides))]
-	t := Trial{Seed: seed, Number: number, Also: w.also, Offload: rng.IntN(2) == 0,
+	t := Trial{Seed: seed, Number: number, Also: w.also, Reasons: w.reasons, Offload: rng.IntN(2) == 0,
 		Place: scenario.Place{Hosts: true, IPv6: rng.IntN(2) == 0, Transparent: rng.IntN(3) == 0 && transparent}}
 	s := scenario.Scenario{ID: w.id, Cause: w.cause, Side: side, Story: w.story, Needs: append([]lab.Feature{lab.Netns}, w.needs...), Proxy: w.proxy}
 	// The network lies between the proxy and the side where something is done to it; else on either of them.

@@ -3,6 +3,7 @@ package trial
 import (
 	"time"
 
+	"whyreset/diagnose/evidence"
 	"whyreset/integration/lab"
 	"whyreset/integration/scenario"
 )
@@ -37,7 +38,7 @@ var endWays = []way{
 			s.farDoes(lab.Sleep(silence+100*time.Millisecond), lab.Close())
 		})
 	}},
-	{id: "late-write", cause: "write_after_close", story: "An end closes, and the other one goes on writing.", play: func(p *player) (scenario.Outcome, error) {
+	{id: "late-write", cause: "write_after_close", reasons: []string{evidence.ReasonAbortOnData, evidence.ReasonTimeWait, evidence.ReasonNoSocket, evidence.ReasonFlags}, story: "An end closes, and the other one goes on writing.", play: func(p *player) (scenario.Outcome, error) {
 		return p.afterTraffic(func(s *script) {
 			p.answered(s)
 			closed := make(chan struct{})

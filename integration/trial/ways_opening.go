@@ -4,13 +4,14 @@ import (
 	"net/netip"
 	"time"
 
+	"whyreset/diagnose/evidence"
 	"whyreset/integration/lab"
 	"whyreset/integration/scenario"
 )
 
 // openingWays are how a connection to a server does not come about.
 var openingWays = []way{
-	{id: "closed-port", cause: "port_closed", sides: atServer, onPath: true, story: "Nothing listens on the server's port.", play: func(p *player) (scenario.Outcome, error) {
+	{id: "closed-port", cause: "port_closed", reasons: []string{evidence.ReasonNoSocket}, sides: atServer, onPath: true, story: "Nothing listens on the server's port.", play: func(p *player) (scenario.Outcome, error) {
 		return p.unopened(func() error { return p.line.Listener.Close() })
 	}},
 	{id: "reject-syn-router", cause: "firewall_reject", sides: atServer, onPath: true, needs: []lab.Feature{lab.NFT},
@@ -33,7 +34,7 @@ var openingWays = []way{
 		story: "A firewall between drops what comes; the proxy gives up.", play: func(p *player) (scenario.Outcome, error) {
 			return p.refused(p.Net.Router, "forward", "drop")
 		}},
-	{id: "queue-full", cause: "accept_queue_overflow", sides: atServer, onPath: true, delay: 40 * time.Millisecond,
+	{id: "queue-full", cause: "accept_queue_overflow", reasons: []string{evidence.ReasonInvalidSYN}, sides: atServer, onPath: true, delay: 40 * time.Millisecond,
 		story: "While the handshake is under way others fill the server's accept queue, and its kernel is set to say so with a reset.",
 		play:  queueFull},
 	{id: "no-route", cause: "unreachable", sides: atServer, onPath: true, story: "The router has no route to the server's address.", play: func(p *player) (scenario.Outcome, error) {

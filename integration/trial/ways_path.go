@@ -3,6 +3,7 @@ package trial
 import (
 	"time"
 
+	"whyreset/diagnose/evidence"
 	"whyreset/integration/lab"
 	"whyreset/integration/scenario"
 )
@@ -33,7 +34,7 @@ var pathWays = []way{
 		story: "A firewall between drops what comes, until the proxy gives up.", play: func(p *player) (scenario.Outcome, error) {
 			return p.thenWrite(func() lab.Step { return p.rule(p.Net.Router, "forward", "drop") })
 		}},
-	{id: "state-lost", cause: "stale_connection", onPath: true,
+	{id: "state-lost", cause: "stale_connection", reasons: []string{evidence.ReasonNoSocket, evidence.ReasonFlags}, onPath: true,
 		story: "The far end's host forgets the connection without a word.", play: func(p *player) (scenario.Outcome, error) {
 			return p.afterTraffic(func(s *script) {
 				gone := make(chan struct{})
