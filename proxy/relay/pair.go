@@ -145,6 +145,8 @@ func (p *pair) noteEnd(e event) {
 			if n := kernel.Unread(int(g.fd)); n > 0 {
 				account.in += uint64(n)
 				account.lastIn = e.at
+			} else if f := &p.flows[i]; g.fin && !g.failed && f.held() == 0 && !f.leased {
+				g.eof = true // FIN is in order: with nothing left before it, a read would find the end and no more
 			}
 		}
 		if !g.noted && account.in > g.arrived {
