@@ -28,8 +28,9 @@ transparent: ## what the transparent modes carry by each way and from each port,
 damage: ## captures cut and spoilt in many places, where the public ones are at hand
 	go test ./diagnose/replay -run TestDamage -thorough
 
-bench: ## speed, processor time and memory beside HAProxy, nginx and io.Copy; as root; takes ten minutes
+bench: ## speed, processor time and memory beside HAProxy, nginx and io.Copy; as root; takes fifteen minutes
 	go run ./integration/bench
+	go run ./integration/bench -transparent -works connections,requests-64,down-4,up-4,idle,resets
 
 syscalls: ## how many system calls a connection and a request cost each of them; needs strace
 	go run ./integration/bench -syscalls -seconds 0.3 -works connections,requests-1,requests-64,requests-512

@@ -15,13 +15,23 @@ const (
 	abort       = 'a' // a reset
 )
 
-// serve is the backend: it prints its address and answers until it is killed.
-func serve(address string) error {
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
+// serve is the backend: it prints its address, the first if there are several, and answers until it is killed.
+func serve(addresses []string) error {
+	over := make(chan error, len(addresses))
+	for i, address := range addresses {
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			fmt.Println(ln.Addr())
+		}
+		go func() { over <- accept(ln) }()
 	}
-	fmt.Println(ln.Addr())
+	return <-over
+}
+
+func accept(ln net.Listener) error {
 	for {
 		conn, err := ln.Accept()
 		if err != nil {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"whyreset/integration/lab"
 )
 
 func TestMain(m *testing.M) {
@@ -85,6 +87,44 @@ func TestBench(t *testing.T) {
 	})
 }
 
+func TestTransparent(t *testing.T) {
+	needSchedstat(t)
+	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
+		t.Fatal(err)
+	} else if skip != "" {
+		t.Skip(skip)
+	}
+	who := present(t, "whyreset-sockets", "haproxy")
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), roleVar+"=command -transparent -json -seconds 0.03 -rounds 1 -idle 100 -works connections,down-1,idle -contestants "+
+		strings.Join(who, ","))
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, &complaint)
+	}
+	var rep struct {
+		Place string
+		Rows  []struct {
+			Work, Contestant string
+			CPU              float64 `json:"cpu_us"`
+			RSS              float64 `json:"rss_mb"`
+		}
+	}
+	if err := json.Unmarshal(out, &rep); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got, want := len(rep.Rows), 3*len(who); got != want || rep.Place != "transparent" {
+		t.Fatalf("got %d rows of place %q, want %d of transparent: %s", got, rep.Place, want, out)
+	}
+	for _, r := range rep.Rows {
+		if busy := r.CPU > 0; r.RSS <= 0 || !busy && r.Work != "idle" {
+			t.Errorf("%s through %s: got %+v, want processor time and memory", r.Work, r.Contestant, r)
+		}
+	}
+}
+
 func TestSyscalls(t *testing.T) {
 	needSchedstat(t)
 	if _, err := exec.LookPath("strace"); err != nil {
@@ -145,7 +185,7 @@ func needSchedstat(t *testing.T) {
 // present are those of the contestants that can compete here.
 func present(t *testing.T, names ...string) []string {
 	t.Helper()
-	found, left, err := entriesFor(names, "")
+	found, left, err := entriesFor(names, "", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,7 @@ type entry struct {
 	files          []string // that must be there
 	capabilities   []int    // that we must have, by their number
 	log            bool     // HAProxy's
+	transparent    bool     // can stand where clients do not know of it, and dial with their addresses
 	packet, kernel string   // whyreset's sources of evidence besides sockets
 	built          string   // a whyreset that is there already; empty: it is built from this tree
 }
@@ -48,14 +49,14 @@ const (
 
 var (
 	entries = []entry{
-		{name: "haproxy", program: haproxy, files: []string{haproxy}},
-		{name: "haproxy-log", program: haproxy, files: []string{haproxy}, log: true},
+		{name: "haproxy", program: haproxy, transparent: true, files: []string{haproxy}},
+		{name: "haproxy-log", program: haproxy, transparent: true, files: []string{haproxy}, log: true},
 		{name: "nginx", program: nginx, files: []string{nginx, nginxModule}},
 		{name: "io.copy"},
-		{name: "whyreset-sockets", program: "whyreset", packet: "off", kernel: "off"},
-		{name: "whyreset-packets", program: "whyreset", packet: "on", kernel: "off", capabilities: []int{capNetRaw}},
-		{name: "whyreset-witness", program: "whyreset", packet: "off", kernel: "on", capabilities: []int{capPerfmon, capBPF}},
-		{name: "whyreset-both", program: "whyreset", packet: "on", kernel: "on", capabilities: []int{capNetRaw, capPerfmon, capBPF}},
+		{name: "whyreset-sockets", program: "whyreset", transparent: true, packet: "off", kernel: "off"},
+		{name: "whyreset-packets", program: "whyreset", transparent: true, packet: "on", kernel: "off", capabilities: []int{capNetRaw}},
+		{name: "whyreset-witness", program: "whyreset", transparent: true, packet: "off", kernel: "on", capabilities: []int{capPerfmon, capBPF}},
+		{name: "whyreset-both", program: "whyreset", transparent: true, packet: "on", kernel: "on", capabilities: []int{capNetRaw, capPerfmon, capBPF}},
 	}
 	usual   = []string{"haproxy", "haproxy-log", "nginx", "io.copy", "whyreset-sockets", "whyreset-packets"}
 	unusual = []string{"whyreset-witness", "whyreset-both"}
@@ -63,7 +64,7 @@ var (
 
 // entriesFor are the entries named, in that order, but for those that cannot compete here; left says why not. With another
 // whyreset beside, each of whyreset is followed by the same of that one.
-func entriesFor(names []string, beside string) (found []entry, left []string, err error) {
+func entriesFor(names []string, beside string, transparent bool) (found []entry, left []string, err error) {
 	if len(names) == 0 {
 		names = usual
 	}
@@ -74,6 +75,10 @@ func entriesFor(names []string, beside string) (found []entry, left []string, er
 		}
 		if why := entries[i].missing(); why != "" {
 			left = append(left, name+": "+why)
+			continue
+		}
+		if transparent && !entries[i].transparent {
+			left = append(left, name+": it does not dial with its clients' addresses, or only as root")
 			continue
 		}
 		found = append(found, entries[i])
@@ -124,31 +129,50 @@ var (
 
 // assemble starts the backend and the contestants, and returns when each carries bytes.
 func (c *crew) assemble(ctx context.Context, entries []entry) error {
-	server, err := c.startRole(ctx, "backend 127.0.0.1:0")
+	addresses := []string{"127.0.0.1:0"}
+	if c.transparent() {
+		addresses = nil
+		for i := range entries {
+			addresses = append(addresses, c.aim(i))
+		}
+	}
+	server, err := c.startRole(ctx, c.servers, "backend "+strings.Join(addresses, " "))
 	if err != nil {
 		return err
 	}
-	if c.backend, err = server.line(); err != nil {
+	backend, err := server.line()
+	if err != nil {
 		return err
 	}
 	c.ends = []int{server.pid}
-	for _, e := range entries {
-		if err := c.enter(ctx, &e); err != nil {
+	for i, e := range entries {
+		s := seat{backend: backend, source: "#"}
+		if c.transparent() {
+			s = c.transparentSeat(i)
+		} else if s.listen, err = freeAddress(); err != nil {
+			return err
+		} else {
+			s.dial = s.listen
+		}
+		if err := c.enter(ctx, &e, s); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
 	}
 	return nil
 }
 
+// A seat is what a contestant is told of its place.
+type seat struct {
+	dial, listen, backend string // addresses: what clients dial, where it listens, where it goes on to
+	bind, source          string // what HAProxy is told besides, of its clients' side and of its servers'
+}
+
 // enter starts one contestant.
-func (c *crew) enter(ctx context.Context, e *entry) error {
-	address, err := freeAddress()
-	if err != nil {
-		return err
-	}
+func (c *crew) enter(ctx context.Context, e *entry, s seat) error {
+	var err error
 	config, log := filepath.Join(c.dir, e.name+".conf"), ""
 	if e.log {
-		sink, err := c.startRole(ctx, "sink "+filepath.Join(c.dir, e.name+" records"))
+		sink, err := c.startRole(ctx, c.relays, "sink "+filepath.Join(c.dir, e.name+" records"))
 		if err != nil {
 			return err
 		}
@@ -166,8 +190,11 @@ func (c *crew) enter(ctx context.Context, e *entry) error {
 	case nginx:
 		text = nginxConfig
 	}
-	text = strings.NewReplacer("CORES", strconv.Itoa(runtime.NumCPU()), "LISTEN", address, "BACKEND", c.backend,
+	text = strings.NewReplacer("CORES", strconv.Itoa(runtime.NumCPU()), "LISTEN", s.listen+s.bind, "BACKEND", s.backend, "SOURCE", s.source,
 		"MODULE", nginxModule, "CONNECTIONS", strconv.Itoa(c.idle+1000), "FILES", strconv.Itoa(c.files()), "LOG", log).Replace(text)
+	if e.program == "whyreset" && c.transparent() {
+		text = fmt.Sprintf(`listeners: [{name: all, mode: tproxy, address: %q, source: client-ip}]`, s.listen)
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -175,10 +202,10 @@ func (c *crew) enter(ctx context.Context, e *entry) error {
 	version := []byte(runtime.Version())
 	switch e.program {
 	case haproxy:
-		m, err = c.start(ctx, e.name, nil, haproxy, "-db", "-f", config)
+		m, err = c.start(ctx, c.relays, e.name, nil, haproxy, "-db", "-f", config)
 		version = versionOf(haproxy, "-v")
 	case nginx:
-		m, err = c.start(ctx, e.name, nil, nginx, "-p", c.dir, "-e", "stderr", "-c", config)
+		m, err = c.start(ctx, c.relays, e.name, nil, nginx, "-p", c.dir, "-e", "stderr", "-c", config)
 		version = versionOf(nginx, "-v")
 	case "whyreset": // as it comes, not as this machine's file has it
 		var program string
@@ -187,20 +214,24 @@ func (c *crew) enter(ctx context.Context, e *entry) error {
 				return err
 			}
 		}
-		m, err = c.start(ctx, e.name, nil, program, "run", "--config", config, "--forward", address+"="+c.backend,
+		arguments := []string{"run", "--config", config}
+		if !c.transparent() {
+			arguments = append(arguments, "--forward", s.listen+"="+s.backend)
+		}
+		m, err = c.start(ctx, c.relays, e.name, nil, program, append(arguments,
 			"--timeouts.stop_grace", "100ms", "--log.output", filepath.Join(c.dir, e.name+" records"), "--log.format", "json",
-			"--log.sample_clean", "1", "--evidence.packets", e.packet, "--evidence.witness", e.kernel)
+			"--log.sample_clean", "1", "--evidence.packets", e.packet, "--evidence.witness", e.kernel)...)
 		version = versionOf(program, "version")
 	default:
-		m, err = c.startRole(ctx, "copy "+address+" "+c.backend)
+		m, err = c.startRole(ctx, c.relays, "copy "+s.listen+" "+s.backend)
 	}
 	if err != nil {
 		return err
 	}
-	if err := m.await(ctx, address); err != nil {
+	if err := c.await(ctx, m, s.dial); err != nil {
 		return m.fault(err)
 	}
-	c.contestants = append(c.contestants, contestant{e.name, string(version), address, m.pid})
+	c.contestants = append(c.contestants, contestant{e.name, string(version), s.dial, m.pid})
 	return nil
 }
 
@@ -234,9 +265,9 @@ func freeAddress() (string, error) {
 }
 
 // await returns when a request through the address is answered.
-func (m *member) await(ctx context.Context, address string) error {
+func (c *crew) await(ctx context.Context, m *member, address string) error {
 	for end := time.Now().Add(patience); ; {
-		conn, err := dial(address, end)
+		conn, err := c.dial(address, end)
 		if err == nil {
 			err = ask(conn)
 			conn.Close()

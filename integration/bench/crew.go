@@ -11,13 +11,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"whyreset/integration/lab"
 )
 
 // crew is every process that was started, each at the head of a process group of its own.
 type crew struct {
+	stage
 	dir         string // for configuration, logs and programs
 	idle        int    // connections of the work of that name
-	backend     string // its address
 	ends        []int  // process groups of the backend and of whoever receives logs
 	members     []*member
 	contestants []contestant
@@ -32,15 +34,20 @@ type member struct {
 	cancel context.CancelFunc
 }
 
-// start runs a program until ctx is over, or it is stopped.
-func (c *crew) start(ctx context.Context, name string, env []string, program string, arguments ...string) (*member, error) {
+// stage is on which hosts of the lab everybody stands; nil: on this machine.
+type stage struct {
+	clients, relays, servers *lab.Host
+}
+
+// start runs a program on a host until ctx is over, or it is stopped.
+func (c *crew) start(ctx context.Context, on *lab.Host, name string, env []string, program string, arguments ...string) (*member, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	m := &member{said: filepath.Join(c.dir, name+".err"), gone: make(chan struct{}), cancel: cancel}
 	cmd := exec.CommandContext(ctx, program, arguments...)
 	// Not killed at once: nginx's workers end with their master only if it has the time to tell them.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 2 * time.Second
-	cmd.Env, cmd.SysProcAttr = append(os.Environ(), env...), attributes()
+	cmd.Env, cmd.SysProcAttr = append(withoutRole(os.Environ()), env...), attributes()
 	said, err := os.Create(m.said)
 	if err != nil {
 		cancel()
@@ -52,7 +59,9 @@ func (c *crew) start(ctx context.Context, name string, env []string, program str
 	if err == nil {
 		m.in, err = cmd.StdinPipe()
 	}
-	if err == nil {
+	if err == nil && on != nil {
+		err = on.Start(cmd)
+	} else if err == nil {
 		err = cmd.Start()
 	}
 	if err != nil {
@@ -73,13 +82,13 @@ func (c *crew) start(ctx context.Context, name string, env []string, program str
 func (c *crew) files() int { return 2*c.idle + 3000 }
 
 // startRole starts this program again.
-func (c *crew) startRole(ctx context.Context, role string) (*member, error) {
+func (c *crew) startRole(ctx context.Context, on *lab.Host, role string) (*member, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	name, _, _ := strings.Cut(role, " ")
-	return c.start(ctx, name, []string{roleVar + "=" + role}, self)
+	return c.start(ctx, on, name, []string{roleVar + "=" + role}, self)
 }
 
 // line waits for what the member says next.

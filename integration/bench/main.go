@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"whyreset/integration/lab"
 )
 
 func main() {
@@ -24,6 +26,7 @@ type options struct {
 	rounds, idle       int           // idle: connections of the work of that name
 	works, contestants []string      // empty: all works, and those that are measured when nothing is asked
 	beside             string        // a whyreset program that competes too; empty: none
+	transparent        bool          // in the lab, through relays that clients do not know of
 	syscalls           bool          // count system calls instead
 	cold               bool          // no round beforehand that does not count
 }
@@ -37,24 +40,33 @@ func command(arguments []string) int {
 	who := flags.String("contestants", "", "comma-separated, the first is whom others are compared with; if empty "+
 		strings.Join(usual, ",")+"; also "+strings.Join(unusual, ","))
 	beside := flags.String("beside", "", "path of another whyreset program that competes too, such as one of before a change")
+	hidden := flags.Bool("transparent", false, "across network namespaces, through relays that clients do not know of, instead of on loopback")
 	calls := flags.Bool("syscalls", false, "count the system calls of each contestant instead, with strace")
 	asJSON := flags.Bool("json", false, "print one JSON object instead of tables")
 	if err := flags.Parse(arguments); err != nil {
 		return 2
 	}
 	o := options{seconds: time.Duration(*seconds * float64(time.Second)), rounds: *rounds, idle: *idle,
-		works: list(*names), contestants: list(*who), beside: *beside, syscalls: *calls}
+		works: list(*names), contestants: list(*who), beside: *beside, transparent: *hidden, syscalls: *calls}
 	if flags.NArg() > 0 || o.seconds <= 0 || o.rounds < 1 || o.idle < 1 {
 		fmt.Fprintln(os.Stderr, "bench: -seconds must be above 0, -rounds and -idle at least 1, and nothing else is taken")
 		return 2
 	}
+	if o.transparent {
+		return lab.Main(func() int { return tell(o, *asJSON) })
+	}
+	return tell(o, *asJSON)
+}
+
+// tell measures and prints, and returns the exit code.
+func tell(o options, asJSON bool) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	rep, err := run(ctx, o)
 	if ctx.Err() != nil { // whatever it was that failed for it
 		err = errors.New("stopped by a signal")
 	}
-	if err == nil && *asJSON {
+	if err == nil && asJSON {
 		err = json.NewEncoder(os.Stdout).Encode(rep)
 	} else if err == nil {
 		err = rep.print(os.Stdout)

@@ -70,7 +70,7 @@ func (c *crew) perform(ctx context.Context, to contestant, index int, length tim
 	if workers == 0 {
 		workers = c.idle
 	}
-	load, err := c.startRole(ctx, fmt.Sprintf("load %d %d %s %d", index, workers, to.address, length))
+	load, err := c.startRole(ctx, c.clients, fmt.Sprintf("load %d %d %s %d", index, workers, to.address, length))
 	if err != nil {
 		return o, used, err
 	}

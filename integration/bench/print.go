@@ -10,8 +10,8 @@ import (
 )
 
 func (rep *report) print(w io.Writer) error {
-	fmt.Fprintf(w, "Linux %s, %d CPUs, load before %s, %d rounds of %g s; %s\n",
-		rep.Kernel, rep.CPUs, rep.Load, rep.Rounds, rep.Seconds, versions(rep.Versions))
+	fmt.Fprintf(w, "%s; Linux %s, %d CPUs, load before %s, %d rounds of %g s; %s\n",
+		rep.Place, rep.Kernel, rep.CPUs, rep.Load, rep.Rounds, rep.Seconds, versions(rep.Versions))
 	for _, left := range rep.Left {
 		fmt.Fprintf(w, "left out: %s\n", left)
 	}

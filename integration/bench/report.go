@@ -9,6 +9,7 @@ import (
 
 // report is what was measured and where.
 type report struct {
+	Place    string            `json:"place"` // loopback, or transparent: across network namespaces
 	Kernel   string            `json:"kernel"`
 	CPUs     int               `json:"cpus"`
 	Load     string            `json:"load"` // what waited to run before we began: averages over 1, 5 and 15 minutes
@@ -56,9 +57,13 @@ func newReport(contestants []contestant, jobs []int, left []string, o options) (
 		return nil, err
 	}
 	rep := &report{
+		Place:  "loopback",
 		Kernel: strings.TrimSpace(string(kernel)), CPUs: runtime.NumCPU(), Load: strings.Join(strings.Fields(string(load))[:3], " "),
 		Seconds: o.seconds.Seconds(), Rounds: o.rounds, Idle: o.idle, Versions: map[string]string{},
 		Left: left, Base: contestants[0].name,
+	}
+	if o.transparent {
+		rep.Place = "transparent"
 	}
 	for _, c := range contestants {
 		rep.Versions[c.name] = c.version

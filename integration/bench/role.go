@@ -3,12 +3,18 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
 
 // roleVar set makes this program a child of itself, so that the processor time of what it does there is told apart.
 const roleVar = "WHYRESET_BENCH_ROLE"
+
+// withoutRole leaves it out: whyreset takes variables that begin so for its settings.
+func withoutRole(environment []string) []string {
+	return slices.DeleteFunc(environment, func(v string) bool { return strings.HasPrefix(v, roleVar+"=") })
+}
 
 // playRole does not return in such a child.
 func playRole() {
@@ -20,7 +26,7 @@ func playRole() {
 	var err error
 	switch name {
 	case "backend":
-		err = serve(arguments)
+		err = serve(strings.Fields(arguments))
 	case "copy":
 		address, backend, _ := strings.Cut(arguments, " ")
 		err = relayPlainly(address, backend)
@@ -33,6 +39,8 @@ func playRole() {
 		if _, err = fmt.Sscan(arguments, &index, &workers, &address, (*int64)(&length)); err == nil {
 			err = generate(works[index], workers, address, length)
 		}
+	case "command":
+		os.Exit(command(strings.Fields(arguments)))
 	default:
 		err = fmt.Errorf("no role is called %s", name)
 	}

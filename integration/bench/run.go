@@ -22,7 +22,7 @@ func run(ctx context.Context, o options) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, left, err := entriesFor(o.contestants, o.beside)
+	entries, left, err := entriesFor(o.contestants, o.beside, o.transparent)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +50,13 @@ func run(ctx context.Context, o options) (result, error) {
 			limit.Max, crew.files())
 	}
 	defer crew.stop()
+	if o.transparent {
+		n, err := crew.hide(len(entries))
+		if err != nil {
+			return nil, err
+		}
+		defer n.Close()
+	}
 	if err := crew.assemble(ctx, entries); err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (c *crew) trace(ctx context.Context, strace string, to contestant, index in
 	}
 	var tracer *member
 	o, _, err := c.perform(ctx, to, index, length, func() (err error) {
-		tracer, err = c.start(ctx, "strace", nil, strace, arguments...)
+		tracer, err = c.start(ctx, nil, "strace", nil, strace, arguments...)
 		// What it says first, on stderr, is to whom it is attached.
 		for end := time.Now().Add(patience); err == nil; time.Sleep(10 * time.Millisecond) {
 			said, _ := os.ReadFile(tracer.said)
