@@ -119,7 +119,7 @@ func abortOnWire(c *Case) Finding {
 		f.For = append(f.For, packets("its window was whole although %s had been sent to it since it last spoke: it had read them", size(uint64(c.wire.sinceHeard()))))
 	case c.out() == 0 && (!c.onWire() || c.wire.begins()) || c.out() > 0 && c.unreadNothing():
 		f.Strength = Likely
-		f.For = append(f.For, packets("nothing that had been sent to it can have been left unread"))
+		f.For = append(f.For, packets("it had spoken last: hardly anything that was sent to it can have been left unread"))
 	default:
 		f.Against = []Cite{packets("closing with bytes unread sends the same reset")}
 	}
@@ -127,7 +127,7 @@ func abortOnWire(c *Case) Finding {
 }
 
 // unreadNothing says that the ended end had answered what was sent to it last: hardly anything can have been left unread.
-func (c *Case) unreadNothing() bool { return !c.weSpokeLast() && c.Idle > RespondingFor/20 }
+func (c *Case) unreadNothing() bool { return !c.weSpokeLast() }
 
 // fromNothing stands for a jump from a shut window, which has no ratio.
 const fromNothing = 100
