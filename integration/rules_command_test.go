@@ -147,9 +147,9 @@ func TestRulesStatusSeesDrift(t *testing.T) {
 	r := newGateway(t)
 	r.wantSays("its rules are not in place", 1, "rules", "status")
 	for _, test := range []struct{ change, words string }{
-		{"nft insert rule inet whyreset in-web tcp dport 80 return", "NOT SO its rules as they were put"},
-		{"nft flush chain inet whyreset prerouting", "NOT SO its rules as they were put"},
-		{"nft add element inet whyreset ports-web { 81 }", "NOT SO its rules as they were put"},
+		{"nft insert rule inet whyreset in-web tcp dport 80 return", "NOT SO its chains, sets and rules"},
+		{"nft flush chain inet whyreset prerouting", "NOT SO its chains, sets and rules"},
+		{"nft add element inet whyreset ports-web { 81 }", "NOT SO its chains, sets and rules"},
 		{"nft delete table inet whyreset", "NOT SO table inet whyreset"},
 		{"ip -4 rule del pref 5752", "NOT SO IPv4 rule"},
 		{"ip -6 route del local default dev lo table 5752", "NOT SO IPv6 route"},

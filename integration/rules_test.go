@@ -423,6 +423,8 @@ listeners:
 			}
 			k.worker = 0
 			r.wantStands("after kill -9 of both", with)
+			r.wantSays("the process that kept the rules was killed", 1, "rules", "status")
+			r.wantSays("the process that kept them was killed", 0, "doctor")
 			for _, to := range all {
 				if open {
 					r.direct(r.Client, to, rulesLimit)

@@ -83,6 +83,9 @@ func newStanding(cfg *config.Config) (s standing, err error) {
 	case s.Known && !s.Complete():
 		fault("what is in place is not what was put")
 	}
+	if s.Known && s.Past == "" && s.By == rules.ByRun && s.Holder == 0 {
+		fault("the process that kept the rules was killed: they stay until the next start, or whyreset rules remove")
+	}
 	if !s.Known {
 		left, err := rules.Leftovers(rules.DefaultTable, uint32(cfg.Rules.RouteTable))
 		if err != nil {

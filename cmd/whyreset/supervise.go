@@ -24,7 +24,7 @@ import (
 // If this process is killed, the proxy goes on, since to end it would cut what it carries; the rules stay until the next
 // start, which sends new connections direct before it does anything else.
 func runWithRules(cmd *cobra.Command) error {
-	cfg, plan, err := loadPlan(cmd, "whyreset run --rules")
+	cfg, plan, err := loadPlan(cmd, rules.ByRun)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func runWithRules(cmd *cobra.Command) error {
 	k.attend(w, signals)
 	removed := rules.Remove(context.WithoutCancel(cmd.Context()), k.file)
 	if w.killed() {
-		complain(cmd.ErrOrStderr(), fmt.Errorf("the proxy was ended by a signal (%v); new connections go direct", w.process.ProcessState))
+		complain(cmd.ErrOrStderr(), fmt.Errorf("the proxy was ended by a %v; new connections go direct", w.process.ProcessState))
 	}
 	return errors.Join(removed, w.status())
 }

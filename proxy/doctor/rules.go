@@ -86,9 +86,14 @@ func (e *examiner) inPlace() {
 			}
 		}
 		f.What = "the packet rules are in place only in part; not as they were put: " + strings.Join(gone, ", ")
+		f.Why = "connections may go another way than planned"
 	case is.Plan != e.Plan.Digest():
 		f.What = "the packet rules that are in place are others than the configuration asks for"
 		f.Why = "connections are led as the old ones say"
+	case is.By == rules.ByRun && rules.Holder(file) == 0:
+		f.What = "the packet rules are in place, and the process that kept them was killed"
+		f.Why = "they stay when the proxy ends, and lead new connections to nobody"
+		f.Do = "whyreset run --rules, which starts anew with its own, or whyreset rules remove"
 	default:
 		f.Level, f.What, f.Why, f.Do = OK, "the packet rules are in place, put by "+is.By, "", ""
 	}

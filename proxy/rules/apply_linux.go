@@ -252,7 +252,7 @@ func Status(stateFile string) (State, error) {
 	part("table inet "+s.Table, seen.there, err)
 	if seen.there {
 		st.Released = seen.released
-		part("its rules as they were put", s.Applied && seen.print == s.Print, nil)
+		part("its chains, sets and rules", s.Applied && seen.print == s.Print, nil)
 	}
 	if r := s.Routing; r != nil {
 		for _, version := range r.Families {

@@ -2,6 +2,10 @@ package rules
 
 import "time"
 
+// ByRun is State.By of rules that whyreset run --rules has put. Its process keeps the lock as long as it lives (Holder), and takes
+// the rules away when it ends; without one it was killed.
+const ByRun = "whyreset run --rules"
+
 // State is how things stand.
 type State struct {
 	Known bool   // there is a state file: rules were applied and not removed
