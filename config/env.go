@@ -70,7 +70,7 @@ func (l *layer) unknownVariable(at Origin, value string) {
 	for _, sc := range scalars(Defaults()) {
 		names = append(names, envName(sc.path))
 	}
-	bad := &fault{what: "no key has this variable", suggest: nearest(at.Name, names)}
+	bad := &fault{what: "is set, and no key has this variable", suggest: nearest(at.Name, names)}
 	rest := strings.TrimPrefix(strings.ToUpper(at.Name), envPrefix)
 	for _, f := range rootFields() {
 		section := strings.ToUpper(f.key)

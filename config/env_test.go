@@ -10,17 +10,17 @@ func TestEnvMistakes(t *testing.T) {
 	const duration = "; allowed: a duration with its unit, such as 500ms, 10s or 1h30m, or 0"
 	const forward = "; allowed: the file, or --forward LISTEN=UPSTREAM"
 	for _, test := range []struct{ name, env, want string }{
-		{"misspelt", "WHYRESET_LOG_FROMAT=json", "env WHYRESET_LOG_FROMAT: json no key has this variable; did you mean WHYRESET_LOG_FORMAT?"},
-		{"misspelt beyond guessing", "WHYRESET_COLOUR=blue", "env WHYRESET_COLOUR: blue no key has this variable"},
-		{"lower case", "whyreset_log_format=json", "env whyreset_log_format: json no key has this variable; did you mean WHYRESET_LOG_FORMAT?"},
-		{"without section", "WHYRESET_FORMAT=json", "env WHYRESET_FORMAT: json no key has this variable"},
-		{"underscore left out", "WHYRESET_TIMEOUTS_STOPGRACE=5s", "env WHYRESET_TIMEOUTS_STOPGRACE: 5s no key has this variable; did you mean WHYRESET_TIMEOUTS_STOP_GRACE?"},
-		{"the prefix alone", "WHYRESET_=x", "env WHYRESET_: x no key has this variable"},
+		{"misspelt", "WHYRESET_LOG_FROMAT=json", "env WHYRESET_LOG_FROMAT: json is set, and no key has this variable; did you mean WHYRESET_LOG_FORMAT?"},
+		{"misspelt beyond guessing", "WHYRESET_COLOUR=blue", "env WHYRESET_COLOUR: blue is set, and no key has this variable"},
+		{"lower case", "whyreset_log_format=json", "env whyreset_log_format: json is set, and no key has this variable; did you mean WHYRESET_LOG_FORMAT?"},
+		{"without section", "WHYRESET_FORMAT=json", "env WHYRESET_FORMAT: json is set, and no key has this variable"},
+		{"underscore left out", "WHYRESET_TIMEOUTS_STOPGRACE=5s", "env WHYRESET_TIMEOUTS_STOPGRACE: 5s is set, and no key has this variable; did you mean WHYRESET_TIMEOUTS_STOP_GRACE?"},
+		{"the prefix alone", "WHYRESET_=x", "env WHYRESET_: x is set, and no key has this variable"},
 		{"a whole section", "WHYRESET_LOG=json",
 			"env WHYRESET_LOG: json log is a section and has no value of its own; allowed: WHYRESET_LOG_FORMAT, WHYRESET_LOG_OUTPUT, WHYRESET_LOG_SAMPLE_CLEAN, WHYRESET_LOG_START_AFTER"},
 		{"all listeners", "WHYRESET_LISTENERS=[]", "env WHYRESET_LISTENERS: [] listeners cannot be set by variables" + forward},
 		{"one listener", "WHYRESET_LISTENERS_0_ADDRESS=127.0.0.1:1", "env WHYRESET_LISTENERS_0_ADDRESS: 127.0.0.1:1 listeners cannot be set by variables" + forward},
-		{"an item of a flag", "WHYRESET_FORWARD=1=db:1", `env WHYRESET_FORWARD: "1=db:1" no key has this variable`},
+		{"an item of a flag", "WHYRESET_FORWARD=1=db:1", `env WHYRESET_FORWARD: "1=db:1" is set, and no key has this variable`},
 		{"duration without unit", "WHYRESET_TIMEOUTS_IDLE=5", "env WHYRESET_TIMEOUTS_IDLE: timeouts.idle: 5 has no unit" + duration + "; did you mean 5s?"},
 		{"duration with space", "WHYRESET_TIMEOUTS_IDLE=5s ", `env WHYRESET_TIMEOUTS_IDLE: timeouts.idle: "5s " is not a duration` + duration + "; did you mean 5s?"},
 		{"duration empty", "WHYRESET_TIMEOUTS_IDLE=", `env WHYRESET_TIMEOUTS_IDLE: timeouts.idle: "" is empty` + duration},
@@ -36,8 +36,8 @@ func TestEnvMistakes(t *testing.T) {
 		{"address", "WHYRESET_ADMIN_ADDRESS=localhost:9100",
 			"env WHYRESET_ADMIN_ADDRESS: admin.address: localhost:9100 names a host where an IP address must stand; allowed: IP:PORT such as 127.0.0.1:15432, [::1]:15432 or :15432; did you mean 127.0.0.1:9100?"},
 		{"not UTF-8", "WHYRESET_LOG_OUTPUT=/gr\xf6\xdfe", `env WHYRESET_LOG_OUTPUT: log.output: "/gr\xf6\xdfe" is not valid UTF-8; allowed: stdout, stderr, or the path of a file (with a /)`},
-		{"escape sequence in a name", "WHYRESET_\x1b[2J=1", `"env WHYRESET_\x1b[2J": 1 no key has this variable`},
-		{"almost as in Kubernetes", "WHYRESET_PORT=9100", "env WHYRESET_PORT: 9100 no key has this variable"},
+		{"escape sequence in a name", "WHYRESET_\x1b[2J=1", `"env WHYRESET_\x1b[2J": 1 is set, and no key has this variable`},
+		{"almost as in Kubernetes", "WHYRESET_PORT=9100", "env WHYRESET_PORT: 9100 is set, and no key has this variable"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, _, err := load(Source{Env: []string{test.env}}, nowhere, everything)
