@@ -97,7 +97,7 @@ func (s *Server) Confine() {
 	switch {
 	case permitted == 0:
 	case errno == syscall.ENOTSUP:
-		s.log.Notice(record.Notice{Level: record.Warn, Code: record.Privileges, Error: errno.Error(),
+		s.log.Notice(record.Notice{Level: record.Warn, Code: record.Privileges,
 			Message: "all capabilities are kept, as this program was built with cgo: build it with CGO_ENABLED=0 to have it give up what it does not need"})
 	case errno != 0:
 		s.log.Notice(record.Notice{Level: record.Warn, Code: record.Privileges, Error: errno.Error(),

@@ -45,6 +45,7 @@ not ok.`,
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text, or json for one object a line")
+	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&part, "play", "", "play a part for another process's demo")
 	cmd.Flags().MarkHidden("play")
 	return cmd

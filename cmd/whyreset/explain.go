@@ -35,8 +35,8 @@ A file is what its first bytes say, whatever its name: a pcap or pcapng capture,
 line, other lines between them or not; each plain or within gzip or zstd. FILE "-" is the standard input. Of several
 captures each is explained for itself, but for the parts of one that was written in parts: their names differ in
 digits only, and each begins where another ended. Where captures of two places hold the same connection, the console
-names the resets that only one of them has: they were made, or lost, between. Client is who sent the SYN; "upstream" is the server's side,
-"downstream" the client's.
+names the resets that only one of them has: they were made, or lost, between. Client is who sent the SYN; "upstream" is
+the server's side, "downstream" the client's.
 
 Records are explained anew with what this version knows. Where that is another verdict than the record's own, both
 are told; in JSON the old one stands in whyreset.earlier.

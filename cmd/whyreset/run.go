@@ -27,6 +27,7 @@ func newRunCommand() *cobra.Command {
 terminal, a line for people with the explanation below it.
 
 Signals:
+
     SIGINT, SIGTERM  stop: no new connections, timeouts.stop_grace for those there, then resets;
                      a second one resets them at once
     SIGHUP           read the configuration again, look the names up again and open the log file
@@ -63,7 +64,7 @@ its log, and the rules stay until the next start or "whyreset rules remove".
 		},
 	}
 	configFlags(cmd)
-	cmd.Flags().StringVar(&only, "only", string(telemetry.All), "record all endings, or only harmful ones")
+	cmd.Flags().StringVar(&only, "only", string(telemetry.All), "record all endings, or only harmful ones: `all|harmful`")
 	cmd.Flags().BoolVar(&withRules, "rules", false, "apply the packet rules while the proxy runs; needs CAP_NET_ADMIN")
 	cmd.Flags().BoolVar(&supervised, supervisedFlag, false, "be the proxy of run --rules")
 	cmd.Flags().MarkHidden(supervisedFlag)
