@@ -312,6 +312,85 @@ http {
 	})
 }
 
+func TestHAProxy(t *testing.T) {
+	t.Parallel()
+	haproxy := need(t, "haproxy")
+	s := newService(t)
+	s.start(s.unprivileged(haproxy, "-db", "-f", s.write("haproxy.cfg", `
+defaults
+	mode http
+	timeout connect 1s
+	timeout server 1s
+	timeout client 10s
+	timeout http-request 1s
+	timeout http-keep-alive 1s
+frontend f
+	bind `+s.address.String()+`
+	http-request reject if { path /reject }
+	http-request return status 200 content-type text/plain string hello
+`)))
+	t.Run("keep-alive timeout", func(t *testing.T) {
+		p := proxyTo(t, s.address)
+		c := p.dial()
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if text, err := io.ReadAll(c); err != nil || !bytes.HasSuffix(text, []byte("hello")) {
+			t.Errorf("got %q and %v, want hello and the end", text, err)
+		}
+		c.Close()
+		p.hold(want{"idle_close", "upstream", cause.Conclusive})
+	})
+	t.Run("reject", func(t *testing.T) {
+		p := proxyTo(t, s.address)
+		c := p.dial()
+		fmt.Fprintf(c, "GET /reject HTTP/1.1\r\nHost: x\r\n\r\n")
+		if text, err := io.ReadAll(c); err != nil || len(text) > 0 {
+			t.Errorf("got %q and %v, want the end", text, err)
+		}
+		c.Close()
+		p.hold(want{"closed_unanswered", "upstream", cause.Likely})
+	})
+	t.Run("408 after http-request timeout", func(t *testing.T) {
+		p := proxyTo(t, s.address)
+		c := p.dial()
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: ")
+		if text, err := io.ReadAll(c); err != nil || !bytes.HasPrefix(text, []byte("HTTP/1.1 408")) {
+			t.Errorf("got %q and %v, want 408 and the end", text, err)
+		}
+		c.Close()
+		p.hold(want{"clean_close", "upstream", 0})
+	})
+}
+
+func TestPythonHTTPServer(t *testing.T) {
+	t.Parallel()
+	python := need(t, "python3")
+	s := newService(t)
+	s.write("hello.txt", "hello\n")
+	s.start(s.unprivileged(python, "-m", "http.server", "--bind", s.address.Addr().String(), strconv.Itoa(int(s.address.Port()))))
+	t.Run("closes behind its answer", func(t *testing.T) {
+		p := proxyTo(t, s.address)
+		c := p.dial()
+		fmt.Fprintf(c, "GET /hello.txt HTTP/1.0\r\n\r\n")
+		if text, err := io.ReadAll(c); err != nil || !bytes.HasSuffix(text, []byte("hello\n")) {
+			t.Errorf("got %q and %v, want hello and the end", text, err)
+		}
+		c.Close()
+		p.hold(want{"clean_close", "upstream", cause.Conclusive})
+	})
+	t.Run("501 with the upload unread", func(t *testing.T) {
+		p := proxyTo(t, s.address)
+		c := p.dial()
+		fmt.Fprintf(c, "POST / HTTP/1.0\r\nContent-Length: %d\r\n\r\n", int64(1)<<40)
+		part := make([]byte, 256<<10)
+		for {
+			if _, err := c.Write(part); err != nil {
+				break
+			}
+		}
+		p.hold(want{"app_close_unread", "upstream", 0})
+	})
+}
+
 func isReset(err error) bool {
 	return err != nil && strings.Contains(err.Error(), syscall.ECONNRESET.Error())
 }

@@ -24,9 +24,9 @@ type forger struct {
 	last  [2]*seen // of each direction: towards the server's port, and from there
 }
 
-// forge has a forger watch the connections to a port, who, once armed, sends what make returns when the next data comes by: towards
+// forge has a forger watch the connections to a port, who, once armed, sends what write returns when the next data comes by: towards
 // the server's port if up, else from there. trigger is that segment, name the last one of the end in whose name it is to forge.
-func (e *Env) forge(port uint16, up bool, make func(trigger, name *seen) []segment) (arm func(), err error) {
+func (e *Env) forge(port uint16, up bool, write func(trigger, name *seen) []segment) (arm func(), err error) {
 	f := &forger{host: e.Net.Router}
 	stop, err := f.host.Tap("toserver", func(frame []byte) {
 		s := parse(frame)
@@ -39,7 +39,7 @@ func (e *Env) forge(port uint16, up bool, make func(trigger, name *seen) []segme
 		}
 		f.last[by] = s
 		if (by == 0) == up && s.tcp.PayloadLength > 0 && f.last[1-by] != nil && f.armed.CompareAndSwap(true, false) {
-			for _, forged := range make(s, f.last[1-by]) {
+			for _, forged := range write(s, f.last[1-by]) {
 				f.host.Send(forged.bytes()) // if it cannot be sent the connection goes on, and that will show
 			}
 		}

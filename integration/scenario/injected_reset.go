@@ -11,7 +11,7 @@ import (
 func init() {
 	for _, how := range []struct {
 		id, story string
-		make      func(trigger, name *seen) []segment
+		write     func(trigger, name *seen) []segment
 	}{
 		{"forged-by-tcpkill", "Three bare resets, of which two aim further into the window, with a number of their own and without DF, as tcpkill sends them.",
 			func(trigger, _ *seen) (all []segment) {
@@ -51,7 +51,7 @@ func init() {
 			ID: how.id, Cause: "injected_reset", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Shown: packets, Forward: true,
 			Delay: 20 * time.Millisecond,
 			Story: "A third party between forges a reset in the server's name when a request comes by. " + how.story,
-			Run:   func(ctx context.Context, e *Env) (Outcome, error) { return e.forgeAnswer(ctx, how.make) },
+			Run:   func(ctx context.Context, e *Env) (Outcome, error) { return e.forgeAnswer(ctx, how.write) },
 		})
 	}
 	register(Scenario{
@@ -94,18 +94,20 @@ func init() {
 	})
 }
 
-// forgeAnswer has one exchange and, in place of the answer to a second request, the answers that make forges in the server's name.
-// The true one comes, too.
-func (e *Env) forgeAnswer(ctx context.Context, make func(trigger, name *seen) []segment) (Outcome, error) {
+// forgeAnswer has one exchange and, in place of the answer to a second request, the answers that write forges in the server's name.
+// The true one comes, too, before the hosts go.
+func (e *Env) forgeAnswer(ctx context.Context, write func(trigger, name *seen) []segment) (Outcome, error) {
 	l, err := e.Open()
 	if err != nil {
 		return Outcome{}, err
 	}
-	arm, err := e.forge(l.Upstream.Port(), true, make)
+	arm, err := e.forge(l.Upstream.Port(), true, write)
 	if err != nil {
 		return Outcome{}, err
 	}
+	answered := make(chan struct{})
 	return l.Talk(ctx,
-		steps(lab.Read(100), lab.Write(100), lab.Read(100), lab.Write(100), e.UntilClientEnds()),
-		steps(lab.Write(100), lab.Read(100), do("arm", func() error { arm(); return nil }), lab.Write(100), lab.ReadAll()))
+		steps(lab.Read(100), lab.Write(100), lab.Read(100), lab.Write(100), tell(answered), e.UntilClientEnds()),
+		steps(lab.Write(100), lab.Read(100), do("arm", func() error { arm(); return nil }), lab.Write(100), lab.ReadAll(), lab.Wait(answered),
+			lab.Sleep(2*e.scenario.Delay)))
 }
