@@ -19,7 +19,9 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		strength := Likely // a box between can reset, too
-		if s := c.Snap[evidence.Upstream]; s != nil && s.State == synSent && (c.isFIN() || c.near() || c.reason(aborted...)) {
+		switch s := c.Snap[evidence.Upstream]; {
+		case s == nil:
+		case s.State == synSent && (c.isFIN() || c.near()), (s.State == synSent || s.State == tcpClose) && c.reason(aborted...):
 			strength = Conclusive
 		}
 		if c.maker.forged >= Likely {

@@ -32,6 +32,13 @@ var _ = register(Cause{
 		if c.wire.form() != noReset {
 			return staleOnWire(c)
 		}
+		if s := c.kernelSays(evidence.ReasonNoSocket, evidence.ReasonFlags); s != Silent && c.established() && c.FIN[c.Leg] == nil {
+			return Finding{
+				Strength: s,
+				Sentence: say("%s no longer knows this connection: it answered a packet of ours with a reset", c.who()),
+				For:      []Cite{c.citeReset(), c.citeKernel()},
+			}
+		}
 		if !c.answersUs() || c.nearerThanPeer() {
 			return Finding{}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"whyreset/diagnose"
+	"whyreset/diagnose/evidence"
 	"whyreset/integration/lab"
 )
 
@@ -20,7 +21,7 @@ func init() {
 			story: "The server's host forgets the connection without a word, as one does that restarts; then, a second after the last answer, the client speaks."},
 		{id: "state-lost-at-once", scenario: Scenario{Shown: packets},
 			story: "The server's host forgets the connection without a word, and the client speaks at once."},
-		{id: "state-lost-far", pause: silence, scenario: Scenario{Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Forward: true},
+		{id: "state-lost-far", pause: silence, scenario: Scenario{Shown: []evidence.Source{evidence.Packets, evidence.Witness}, Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Forward: true},
 			story: "The same, with 20 to 30 ms between the two."},
 	} {
 		s := how.scenario
