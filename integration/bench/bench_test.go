@@ -24,13 +24,25 @@ var short = options{seconds: 30 * time.Millisecond, rounds: 1, idle: 100, cold: 
 
 func TestBench(t *testing.T) {
 	needSchedstat(t)
-	who := present(t, usual...)
-	o := short
-	o.contestants = who
-	rep := measured[*report](t, o)
+	for _, c := range []struct {
+		name       string
+		works, who []string
+	}{
+		{"everybody", []string{"connections", "idle"}, present(t, usual...)},
+		{"every work", workNames(), present(t, "whyreset-sockets")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := short
+			o.works, o.contestants = c.works, c.who
+			checkReport(t, measured[*report](t, o), len(c.works)*len(c.who))
+		})
+	}
+}
+
+func checkReport(t *testing.T, rep *report, rows int) {
 	t.Run("every row is whole", func(t *testing.T) {
-		if got, want := len(rep.Rows), len(works)*len(who); got != want {
-			t.Fatalf("got %d rows, want %d: each work through each of %v", got, want, who)
+		if got := len(rep.Rows); got != rows {
+			t.Fatalf("got %d rows, want %d: each work through each contestant", got, rows)
 		}
 		for _, r := range rep.Rows {
 			if len(r.Samples) != 1 || r.CPU < 0 || r.Path < r.CPU || r.Machine < 0 || r.RSS <= 0 {
