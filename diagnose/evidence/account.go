@@ -61,7 +61,8 @@ func (a *Account) Add(by int, at time.Duration, p *Packet) {
 	if p.Flags&FINFlag != 0 && !s.FIN {
 		s.FIN, s.FINAt = true, at
 	}
-	if p.Flags&ACK != 0 && (!s.HasAck || int32(p.Ack-s.Acked) > 0) {
+	// A SYN-ACK begins the count: what was acknowledged before it was another connection's (RFC 5961 §4.2).
+	if p.Flags&ACK != 0 && (!s.HasAck || p.Flags&SYN != 0 || int32(p.Ack-s.Acked) > 0) {
 		s.Acked, s.HasAck = p.Ack, true
 	}
 }
@@ -78,19 +79,21 @@ func isProbe(p *Packet, s, o *Stream) bool {
 	return p.Seq == end-1 && (p.Payload == 0 || end == s.Next)
 }
 
+// maxWindow is what may be on its way at most (RFC 7323 §2.3): what lies further away belongs to another connection, or is forged.
+const maxWindow = 1 << 30
+
 // take enters the bytes of a segment. Which ones are missing is not kept, only how many: what comes below the highest byte is taken to
 // fill a hole as long as there is one.
 func (s *Stream) take(at time.Duration, p *Packet) {
-	const maxWindow = 1 << 30 // RFC 7323 §2.3
 	end := p.End()
 	length := end - p.Seq
-	if !s.HasNext {
-		s.Next, s.HasNext = p.Seq, true
+	if !s.HasNext || p.Flags&SYN != 0 && s.Bytes == 0 && end != s.Next { // what came before a SYN was another connection's
+		s.Next, s.HasNext, s.Missing = p.Seq, true, 0
 	}
 	fresh := length
 	ahead := int32(p.Seq - s.Next)
 	switch {
-	case ahead > maxWindow || ahead < -maxWindow: // of another connection, or forged
+	case ahead > maxWindow || ahead < -maxWindow:
 		return
 	case ahead > 0:
 		s.Missing += uint64(ahead)
@@ -145,7 +148,7 @@ func (a *Account) answer(by int, at time.Duration, p *Packet) {
 func Told(streams *[2]Stream, by int) Stream {
 	s := streams[by]
 	if o := &streams[1-by]; s.HasNext && o.HasAck {
-		if unseen := int32(o.Acked - s.Next); unseen > 0 {
+		if unseen := int32(o.Acked - s.Next); unseen > 0 && unseen <= maxWindow {
 			s.Missing += uint64(unseen)
 		}
 	}
