@@ -75,7 +75,7 @@ func (c *Case) taken() uint64 {
 
 // cutOnWire reads the reset's own packet. Nothing can have been unread, so it is an abort.
 func cutOnWire(c *Case, after time.Duration) Finding {
-	if !c.reset() || c.wire.form() != active || c.wire.upTo(c.Leg, c.wire.rst).bytes > 0 || c.onWire() && !c.wire.begins() || !c.maker.own() || c.cleared(evidence.ReasonState, evidence.ReasonAbortOnClose) {
+	if !c.reset() || c.wire.form() != active || c.wire.upTo(c.Leg, c.wire.rst).bytes > 0 || c.onWire() && !c.wire.begins() || c.wire.moved() || !c.maker.own() || c.cleared(evidence.ReasonState, evidence.ReasonAbortOnClose) {
 		return Finding{}
 	}
 	f := Finding{
@@ -91,12 +91,28 @@ func cutOnWire(c *Case, after time.Duration) Finding {
 	case after > acceptTime+2*c.rtt() && c.maker.stack != linuxStack && c.wire.resetPacket().Window == 0:
 		// Of stacks that put no window in an abort it is not known that nothing else sends the same.
 		f.Against = []Cite{packets("it took %s over it: an application may have had the connection, and aborted it", ms(after))}
-	case c.captured && after <= acceptTime+2*c.rtt() && c.wire.watched && c.wire.final[evidence.Upstream] != nil && c.wire.ttlStep() == 0:
+	case c.captured && c.maker.stack != otherStack && c.wire.resetPacket().Window > 0 && after <= acceptTime+2*c.rtt() && c.wire.watched && c.wire.final[evidence.Upstream] != nil && c.wire.ttlStep() == 0:
 		f.Strength = Conclusive
 	default:
 		f.Strength = Likely
 	}
 	return f
+}
+
+// moved says that by the numbers of a live socket's reset something had gone one way or the other, told or not: they are not those
+// that the handshake began with.
+func (w *wire) moved() bool {
+	r := w.resetPacket()
+	for i := range w.packets[:w.rst] {
+		switch p := &w.packets[i]; {
+		case !p.ordinary():
+		case p.From == r.To && p.has(evidence.SYN) && r.Ack != p.Seq+1,
+			p.From == r.To && p.has(evidence.ACK) && r.Seq != p.Ack,
+			p.From == r.From && p.has(evidence.SYN) && (r.Seq != p.Seq+1 || p.has(evidence.ACK) && r.Ack != p.Ack):
+			return true
+		}
+	}
+	return false
 }
 
 // acceptTime is the longest that a server which refuses on accepting waits before it cuts.

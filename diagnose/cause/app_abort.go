@@ -91,7 +91,11 @@ func abortOnWire(c *Case) Finding {
 	}
 	fin, behindFIN := c.finAt()
 	if c.wire.form() == reply && c.maker.own() && behindFIN && c.Phase != ClosingPhase && c.wire.dropped() {
-		f.Strength = Likely
+		if a := c.wire.answers(); a.fits || !a.known {
+			f.Strength = Likely
+		} else {
+			f.Against = []Cite{packets("it comes later than an answer to that would: what it answers may not have been captured")}
+		}
 		f.Sentence = say("%s ended its direction and, %s later, dropped the connection without waiting for the other side", c.who(), ms(r.at-fin))
 		f.For = append(f.For, packets("a FIN %s before; nothing but an acknowledgement was sent to it since", ms(r.at-fin)))
 		return f

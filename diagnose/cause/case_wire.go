@@ -77,7 +77,7 @@ func (c *Case) readWire(e wireEnd) {
 	}
 	w := c.wire
 	if e.rst >= 0 {
-		w.explain(c.Evidence, e.rst)
+		w.explain(e.rst)
 	}
 	if icmp, ok := c.End.What.(evidence.ICMP); ok {
 		c.ICMP = &icmp
@@ -179,7 +179,7 @@ func (c *Case) findReset() {
 		}
 	}
 	if found >= 0 {
-		w.explain(c.Evidence, found)
+		w.explain(found)
 	}
 }
 

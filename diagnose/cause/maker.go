@@ -75,6 +75,11 @@ func (w *wire) maker() maker {
 		return m
 	}
 	m.unprompted = a.none()
+	if from := w.upTo(r.From, w.rst); m.unprompted && alive == nil && (from.fin || w.ended()) {
+		// It had closed, so anything that was sent to it drew a reset, and need not have been captured.
+		w.whoReplied(&m, a, away, step)
+		return m
+	}
 	if stack == linuxStack && m.unprompted && a.known && (a.newest < 0 || a.newest > longDelay) || alive != nil && a.late() {
 		m.forged = Likely
 		m.marks = append(append(m.marks, "no packet that it could answer came by a round trip before"), m.boxMarks...)

@@ -106,6 +106,18 @@ func staleOnWire(c *Case) Finding {
 		}
 		return f
 	}
+	switch {
+	case c.onWire() && c.wire.ended():
+		f.Strength = Possible
+		f.For = f.For[:1]
+		f.Against = []Cite{packets("more of it was acknowledged than was captured, which may be a FIN")}
+		return f
+	case c.onWire() && c.wire.lastOf(c.Leg) == nil && len(c.maker.against) == 0:
+		f.Strength = Possible
+		f.For = f.For[:1]
+		f.Against = []Cite{packets("nothing that it sent before was captured, no FIN either, nor anything that would show whether the reset was made elsewhere")}
+		return f
+	}
 	if c.wire.answers().newest < 0 {
 		f.Strength = Possible
 		f.Against = []Cite{packets("what it answers was not seen")}
@@ -118,6 +130,14 @@ func staleOnWire(c *Case) Finding {
 		f.Against = []Cite{packets("a firewall rule on the peer's host gives the same answer")}
 	}
 	return f
+}
+
+// ended says that the end which reset may have ended its direction unseen: what the reset answers acknowledges more than is known to have
+// been sent.
+func (w *wire) ended() bool {
+	r := w.resetPacket()
+	from := w.upTo(r.From, w.rst)
+	return from.known && after(r.Seq, from.next)
 }
 
 // unknownToHost says that the reset has the form of a host's answer for a connection that it does not have, and that no FIN explains it.

@@ -16,8 +16,15 @@ type wire struct {
 
 	// The accounts of each far end's and of our direction, by who sent: before the reset, and the last.
 	before, final [3]*evidence.Stream
+	told          []told // all of them, as they stand in the evidence
 	base          [3]*evidence.Baseline
 	watched       bool
+}
+
+// told is an account and its place in the evidence.
+type told struct {
+	*evidence.Stream
+	obs int
 }
 
 // heard is a packet and its moment.
@@ -44,6 +51,7 @@ func newWire(ev *evidence.Evidence, leg evidence.Leg) *wire {
 		case evidence.Stream:
 			if (p.From == leg || p.To == leg) && p.From <= evidence.Upstream {
 				w.final[p.From] = &p
+				w.told = append(w.told, told{&p, i})
 			}
 		case evidence.Baseline:
 			if p.Of <= evidence.Upstream {
@@ -58,13 +66,21 @@ func newWire(ev *evidence.Evidence, leg evidence.Leg) *wire {
 }
 
 // explain settles which reset is to be explained, and takes the accounts that stood before it.
-func (w *wire) explain(ev *evidence.Evidence, rst int) {
+func (w *wire) explain(rst int) {
 	w.rst = rst
-	for i := range ev.Observations[:w.packets[rst].obs] {
-		if s, ok := ev.Observations[i].What.(evidence.Stream); ok && s.From <= evidence.Upstream && w.final[s.From] != nil {
-			w.before[s.From] = &s
+	for end := range w.before {
+		w.before[end] = w.lastTold(evidence.Leg(end), rst)
+	}
+}
+
+// lastTold is the last account of an end that stands before packet number n; nil without one.
+func (w *wire) lastTold(of evidence.Leg, n int) (s *evidence.Stream) {
+	for _, t := range w.told {
+		if t.From == of && (n >= len(w.packets) || t.obs < w.packets[n].obs) {
+			s = t.Stream
 		}
 	}
+	return s
 }
 
 // watchedPackets says whether there are packets, whether they are those of the connection itself, with nothing of ours between its ends,
@@ -105,7 +121,7 @@ func (w *wire) upTo(from evidence.Leg, n int) account {
 			a.syn, a.answers = true, a.answers || p.has(evidence.ACK)
 			a.isn = p.Seq
 		}
-		if p.has(evidence.ACK) && (!a.acks || after(p.Ack, a.acked)) {
+		if p.has(evidence.ACK) && (!a.acks || p.has(evidence.SYN) || after(p.Ack, a.acked)) {
 			a.acked, a.acks = p.Ack, true
 		}
 		if p.Probe {
@@ -127,20 +143,22 @@ func (w *wire) upTo(from evidence.Leg, n int) account {
 	if n > w.rst || w.rst < 0 {
 		s = w.final[from]
 	}
-	if s == nil {
+	if s != nil {
+		at := w.packets[max(0, n-1)].at
+		if s.Bytes > a.bytes && (s.LastDataAt <= at || n >= len(w.packets)) {
+			a.bytes, a.lastData = s.Bytes, s.LastDataAt
+		}
+		if s.FIN && s.FINAt <= at && !a.fin {
+			a.fin, a.finAt = true, s.FINAt
+		}
+	}
+	if s = w.lastTold(from, n); s == nil {
 		return a
 	}
-	at := w.packets[max(0, n-1)].at
-	if s.Bytes > a.bytes && (s.LastDataAt <= at || n >= len(w.packets)) {
-		a.bytes, a.lastData = s.Bytes, s.LastDataAt
-	}
-	if s.FIN && s.FINAt <= at && !a.fin {
-		a.fin, a.finAt = true, s.FINAt
-	}
-	if s.HasNext && (w.before[from] == s || n >= len(w.packets)) && (!a.known || after(s.Next, a.next)) {
+	if s.HasNext && (!a.known || after(s.Next, a.next)) {
 		a.next, a.known = s.Next, true
 	}
-	if s.HasAck && (w.before[from] == s || n >= len(w.packets)) && (!a.acks || after(s.Acked, a.acked)) {
+	if s.HasAck && (!a.acks || after(s.Acked, a.acked)) {
 		a.acked, a.acks = s.Acked, true
 	}
 	return a

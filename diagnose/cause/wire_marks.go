@@ -200,7 +200,7 @@ func (w *wire) announced(by evidence.Leg, window uint16) bool {
 // receiver stands. A stack answers with what it was asked (Weaver et al., NDSS 2009: RST_SEQ_CHANGE).
 func (w *wire) runsAhead() bool {
 	r := w.resetPacket()
-	for i := w.rst + 1; i < len(w.packets); i++ {
+	for i := w.rst + 1; i < len(w.packets) && w.watched; i++ {
 		p := &w.packets[i]
 		if p.From != r.From || p.ordinary() || p.at-r.at > guessing {
 			continue
