@@ -70,11 +70,19 @@ func silenceOnWire(c *Case) Finding {
 			tries, first = tries+1, min(first, p.at)
 		}
 	}
-	return Finding{
+	f := Finding{
 		Strength: Likely,
 		Sentence: say("%s fell silent: %s sent to it were never acknowledged, for %s", c.who(), size(uint64(max(0, c.wire.lost(c.Leg)))), ms(c.End.At-first)),
 		For:      []Cite{packets("the same bytes were sent %d times within %s, and nothing came back", tries, ms(c.End.At-first))},
 		Against:  []Cite{packets("the capture may end before the answer")},
 		Settle:   []string{"a capture at the other end: do the retransmissions arrive there?"},
 	}
+	for _, p := range c.wire.packets {
+		if p.From == last.From && p.at >= c.End.At && !p.ordinary() {
+			f.For = append(f.For, packets("what came from %s at last was answered with a reset, %s after the last try: the connection had been given up", c.who(), ms(p.at-c.End.At)))
+			f.Against = nil
+			break
+		}
+	}
+	return f
 }

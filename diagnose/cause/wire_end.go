@@ -22,6 +22,9 @@ func (w *wire) end(ev *evidence.Evidence) (e wireEnd, ok bool) {
 			continue
 		}
 		if w.took(i) {
+			if last := w.gaveUp(i); last != nil {
+				return wireEnd{last.obs, last.To, -1}, true
+			}
 			return wireEnd{p.obs, p.From, i}, true
 		}
 		if w.passed < 0 {
@@ -178,6 +181,40 @@ func (w *wire) silence() (e wireEnd, ok bool) {
 	}
 	return wireEnd{last.obs, last.To, -1}, true
 }
+
+// gaveUp knows a bare reset that is only the consequence of a silence: its sender had sent bytes again and again, nobody had answered,
+// and when the other end is heard of at last the connection is gone. It gives the last try; nil when it was not so.
+func (w *wire) gaveUp(rst int) (last *heard) {
+	r := &w.packets[rst]
+	from, to := w.upTo(r.From, rst), w.upTo(r.To, rst)
+	if r.has(evidence.ACK) || r.To == evidence.NoLeg || from.fin || !to.acks || !after(from.next, to.acked) {
+		return nil
+	}
+	again, heardOf := 0, false
+	for i := rst - 1; i >= 0; i-- {
+		p := &w.packets[i]
+		switch {
+		case !p.ordinary():
+			return nil
+		case p.From == r.To && last == nil:
+			heardOf = true
+		case p.From == r.To && again < fewTries:
+			return nil // in the middle of the tries
+		case p.From == r.To:
+			return last
+		case !p.Repeat || p.Payload == 0:
+		case heardOf:
+			if last == nil {
+				last = p
+			}
+			again++
+		}
+	}
+	return nil // who was silent was never heard of
+}
+
+// fewTries is how often bytes are sent again at least before a silence is more than a loss.
+const fewTries = 2
 
 // givenUp is how long a silence must last to be taken for the end: RFC 9293 §3.8.3 asks stacks to try for 100 s at least.
 const givenUp = 100 * time.Second
