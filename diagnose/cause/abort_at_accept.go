@@ -43,11 +43,11 @@ var _ = register(Cause{
 				f.Settle = []string{"the reset's own header (evidence.packets)"}
 			}
 			return f
-		case c.isFIN() && after <= atOnce && c.FIN[evidence.Downstream] == nil && c.Down.In == 0:
+		case c.isFIN() && after <= atOnce && (!c.onWire() || c.wire.watched) && c.FIN[evidence.Downstream] == nil && c.Down.In == 0:
 			return Finding{
 				Strength: Likely,
 				Sentence: say("upstream %s accepted the connection and closed it %s later, before anything was exchanged", c.Server, ms(after)),
-				For:      []Cite{saw("the handshake was complete, no byte had gone either way, then a FIN")},
+				For:      []Cite{c.saw("the handshake was complete, no byte had gone either way, then a FIN")},
 			}
 		}
 		return Finding{}

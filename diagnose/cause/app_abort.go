@@ -91,11 +91,7 @@ func abortOnWire(c *Case) Finding {
 	}
 	fin, behindFIN := c.finAt()
 	if c.wire.form() == reply && c.maker.own() && behindFIN && c.Phase != ClosingPhase && c.wire.dropped() {
-		if a := c.wire.answers(); a.fits || !a.known {
-			f.Strength = Likely
-		} else {
-			f.Against = []Cite{packets("it comes later than an answer to that would: what it answers may not have been captured")}
-		}
+		f.Strength = Likely
 		f.Sentence = say("%s ended its direction and, %s later, dropped the connection without waiting for the other side", c.who(), ms(r.at-fin))
 		f.For = append(f.For, packets("a FIN %s before; nothing but an acknowledgement was sent to it since", ms(r.at-fin)))
 		return f
@@ -157,7 +153,7 @@ func (c *Case) windowJump() float64 {
 // dropped says that the reset answers a bare acknowledgement, and that nothing else was on its way.
 func (w *wire) dropped() bool {
 	a := w.answers()
-	return a.newest >= 0 && !a.data && w.unacked() == 0
+	return a.newest >= 0 && (a.fits || !a.known) && !a.data && w.unacked() == 0
 }
 
 // sinceHeard is how much was sent to the end that reset, and acknowledged by it, since its own last data.

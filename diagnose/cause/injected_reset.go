@@ -33,6 +33,11 @@ var _ = register(Cause{
 		for _, text := range m.marks {
 			f.For = append(f.For, packets("%s", text))
 		}
+		r := c.wire.resetPacket()
+		if c.captured && m.forged == Conclusive && c.wire.upTo(r.To, len(c.wire.packets)).packets == 0 {
+			f.Strength = Likely
+			f.Against = []Cite{packets("nothing of its receiver was captured, which may not have taken it")}
+		}
 		if m.forged < Conclusive {
 			f.Settle = []string{"a capture at the end in whose name it came: did it send the reset?"}
 		}

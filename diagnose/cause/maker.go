@@ -75,7 +75,7 @@ func (w *wire) maker() maker {
 		return m
 	}
 	m.unprompted = a.none()
-	if from := w.upTo(r.From, w.rst); m.unprompted && alive == nil && (from.fin || w.ended()) {
+	if from := w.upTo(r.From, w.rst); m.unprompted && alive == nil && (from.fin || w.ended() > 0) {
 		// It had closed, so anything that was sent to it drew a reset, and need not have been captured.
 		w.whoReplied(&m, a, away, step)
 		return m

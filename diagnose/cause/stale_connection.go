@@ -107,7 +107,7 @@ func staleOnWire(c *Case) Finding {
 		return f
 	}
 	switch {
-	case c.onWire() && c.wire.ended():
+	case c.onWire() && c.wire.ended() > 0:
 		f.Strength = Possible
 		f.For = f.For[:1]
 		f.Against = []Cite{packets("more of it was acknowledged than was captured, which may be a FIN")}
@@ -132,12 +132,15 @@ func staleOnWire(c *Case) Finding {
 	return f
 }
 
-// ended says that the end which reset may have ended its direction unseen: what the reset answers acknowledges more than is known to have
-// been sent.
-func (w *wire) ended() bool {
+// ended is by how much what a bare reset answers acknowledges more than its sender is known to have sent: that end may have ended its
+// direction unseen.
+func (w *wire) ended() int32 {
 	r := w.resetPacket()
 	from := w.upTo(r.From, w.rst)
-	return from.known && after(r.Seq, from.next)
+	if !from.known {
+		return 0
+	}
+	return max(0, int32(r.Seq-from.next))
 }
 
 // unknownToHost says that the reset has the form of a host's answer for a connection that it does not have, and that no FIN explains it.

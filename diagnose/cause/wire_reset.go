@@ -203,9 +203,14 @@ func (w *wire) openingAnswered() bool {
 			return false
 		}
 	}
-	rtt := w.rttTo(r.From)
+	for i := w.rst + 1; i < len(w.packets); i++ {
+		if p := &w.packets[i]; p.From == r.From && !p.ordinary() && p.has(evidence.ACK) {
+			return false // there was a socket, and frames are out of order
+		}
+	}
+	way := w.flight(r.From)
 	for i := range w.packets[:w.rst] {
-		if p := &w.packets[i]; p.From == r.To && p.ordinary() && p.has(evidence.ACK) && p.Ack == r.Seq && r.at-p.at <= 3*rtt/2+answerSlack {
+		if p := &w.packets[i]; p.From == r.To && p.ordinary() && p.has(evidence.ACK) && p.Ack == r.Seq && r.at-p.at <= way {
 			return true // the first, or one that repeats it for a SYN-ACK that was sent again
 		}
 	}

@@ -77,6 +77,14 @@ func lateBytesOnWire(c *Case) Finding {
 			Against: []Cite{packets("a host that does not know the connection answers so, too")},
 		}
 	}
+	if !seen && c.onWire() && c.unknownToHost() && w.ended() == 1 {
+		return Finding{
+			Strength: Likely,
+			Sentence: say("%s had closed the connection, and what was sent to it was answered with a reset", c.who()),
+			For:      []Cite{c.citePacket(), packets("one more than its bytes had been acknowledged: that is its FIN, which was not captured")},
+			Against:  []Cite{packets("it may have been a byte")},
+		}
+	}
 	if !seen || !c.reset() || c.maker.forged >= Likely {
 		return Finding{}
 	}
@@ -94,7 +102,11 @@ func lateBytesOnWire(c *Case) Finding {
 	data := a.data || w.unacked() > 1 // a FIN counts as one
 	switch {
 	case !data && a.newest >= 0 && c.kernel == nil:
-		return Finding{}
+		if !c.onWire() || a.fits || !a.known {
+			return Finding{}
+		}
+		f.Strength = Possible
+		f.Against = []Cite{packets("no bytes that it answers were captured")}
 	case kernel != Silent:
 		f.Strength, f.For = kernel, append(f.For, c.citeKernel())
 	case c.maker.unprompted:

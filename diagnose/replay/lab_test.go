@@ -338,6 +338,8 @@ func evidenceOf(t *testing.T, row labRow) (alone, all evidence.Evidence) {
 	return c.Evidence(), withLog(t, c, &log)
 }
 
+const takenAway = "taken away"
+
 // TestLabHumbly takes away whole sources, and single observations: a verdict may get vaguer, not wrong and sure.
 func TestLabHumbly(t *testing.T) {
 	for _, row := range readTruth(t) {
@@ -347,6 +349,11 @@ func TestLabHumbly(t *testing.T) {
 		alone, all := evidenceOf(t, row)
 		check := func(ev *evidence.Evidence, without string) {
 			v := diagnose.Diagnose(ev)
+			for _, cite := range slices.Concat(v.For, v.Against) {
+				if covered := map[evidence.Source]string{evidence.Sockets: ev.Coverage.Sockets, evidence.Packets: ev.Coverage.Packets, evidence.Witness: ev.Coverage.Witness}; covered[cite.Source] == takenAway {
+					t.Errorf("%s without %s: %s cites %+v", row.capture, without, v.Cause, cite)
+				}
+			}
 			if v.Confidence == cause.Conclusive && !slices.Contains(row.accepted, v.Cause) && !slices.Contains(row.accepted, finer[v.Cause]) {
 				t.Errorf("%s without %s: got conclusively %s (%s), want one of %q", row.capture, without, v.Cause, v.Sentence, row.accepted)
 			}
@@ -366,7 +373,7 @@ func TestLabHumbly(t *testing.T) {
 			})
 			for i, covered := range []*string{&part.Coverage.Sockets, &part.Coverage.Packets, &part.Coverage.Witness} {
 				if without>>i&1 != 0 {
-					*covered = "taken away"
+					*covered = takenAway
 				}
 			}
 			check(&part, fmt.Sprintf("the sources %03b", without))
