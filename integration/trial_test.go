@@ -72,7 +72,7 @@ func TestTrials(t *testing.T) {
 				t.Errorf("%v: %s", d, fault)
 			}
 			if *oneTrial >= 0 || faults != nil {
-				t.Log(told(r))
+				t.Logf("%s%s", told(r), r.Played.Report.Record)
 			}
 			if r.Missed(0) || r.Missed(1) {
 				missed.WriteString(told(r) + r.Played.Report.Record + "\n")
