@@ -105,7 +105,8 @@ func (w *wire) livesOn() (first *heard) {
 	r := w.resetPacket()
 	for i := w.rst + 1; i < len(w.packets); i++ {
 		p := &w.packets[i]
-		if p.From == r.From && p.ordinary() && p.at-r.at > overtaking && !p.has(evidence.SYN) {
+		own := p.ordinary() && !p.has(evidence.SYN) || p.HasTimestamp && !r.HasTimestamp && !r.Cut // a reset with the socket's clock
+		if p.From == r.From && own && p.at-r.at > overtaking {
 			return p
 		}
 	}

@@ -13,18 +13,21 @@ func (c *Case) witnessed() *evidence.Kernel {
 	if c.Leg == evidence.NoLeg || !c.reset() && !c.refused() {
 		return nil
 	}
-	at := c.End.At
+	at, late := c.End.At, overtaking
 	if r := c.wire.resetPacket(); r != nil {
 		at = r.at
 		// Of resets that the kernel has not made all, the word may be about another one than this, above all if this one is odd.
 		c.doubted = c.wire.resetsOf(c.Leg) > c.wordsOn(c.Leg)
-		if c.doubted && c.maker.forged >= Likely {
+		if c.doubted && c.maker.forged >= Likely || c.wire.unstamped() {
 			return nil
+		}
+		if c.wire.rttTo(c.Leg) >= 2*overtaking {
+			late = 0 // it was on its way for longer than it takes to tell of it
 		}
 	}
 	for _, o := range c.Observations {
 		k, ok := o.What.(evidence.Kernel)
-		if !ok || !k.Sent || k.From != c.Leg || k.Reason == "" || o.At > at+overtaking || at-o.At > witnessedBefore {
+		if !ok || !k.Sent || k.From != c.Leg || k.Reason == "" || o.At > at+late || at-o.At > witnessedBefore {
 			continue
 		}
 		if form := c.wire.form(); form == noReset || (form == active) == slices.Contains(aborted, k.Reason) {
@@ -34,6 +37,13 @@ func (c *Case) witnessed() *evidence.Kernel {
 		return nil // the packet of the first was not seen: what it leaves to be explained is its consequence
 	}
 	return nil
+}
+
+// unstamped says that the reset lacks the timestamp that its sender's live socket would have written, as in all packets of the connection
+// (tcp_send_active_reset): what the kernel told was of another one.
+func (w *wire) unstamped() bool {
+	r := w.resetPacket()
+	return w.form() == active && !r.HasTimestamp && !r.Cut && w.stamped(r.From)
 }
 
 // witnessedBefore is the longest that a reset is on its way from this machine to itself, through whatever delays it.
