@@ -74,6 +74,11 @@ func (w *wire) maker() maker {
 		m.marks = append(m.marks, m.boxMarks...)
 		return m
 	}
+	if w.wentThrough() {
+		m.forged = Likely
+		m.marks = append(append(m.marks, "what it could be the answer to had reached the peer's socket, which acknowledged it later"), m.boxMarks...)
+		return m
+	}
 	m.unprompted = a.none()
 	if from := w.upTo(r.From, w.rst); m.unprompted && alive == nil && (from.fin || w.ended() > 0) {
 		// It had closed, so anything that was sent to it drew a reset, and need not have been captured.

@@ -115,6 +115,24 @@ func (w *wire) livesOn() (first *heard) {
 
 const overtaking = 3 * time.Millisecond
 
+// wentThrough says that nothing was answered by the reset in the peer's place: the data that was under way when it came was acknowledged
+// afterwards by the peer's own socket. Who rejects a packet does not let it pass.
+func (w *wire) wentThrough() bool {
+	r := w.resetPacket()
+	from, to := w.upTo(r.From, w.rst), w.upTo(r.To, w.rst)
+	last := w.lastOf(r.To)
+	if !from.acks || !to.known || last == nil || last.Payload == 0 || !after(to.next, from.acked) {
+		return false // it may answer an acknowledgement, behind the data
+	}
+	for i := w.rst + 1; i < len(w.packets); i++ {
+		p := &w.packets[i]
+		if p.From == r.From && p.ordinary() && p.has(evidence.ACK) && !after(to.next, p.Ack) {
+			return true
+		}
+	}
+	return false
+}
+
 // ttlStep is by how much the TTL of the reset lies outside those of its sender's other packets; zero: it does not, or nothing can be
 // said. Applications that set their own TTL (BGP: 1 or 255) have theirs only while the socket lives.
 func (w *wire) ttlStep() int {
