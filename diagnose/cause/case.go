@@ -90,6 +90,9 @@ func Read(ev *evidence.Evidence) *Case {
 	}
 	c.readPhase()
 	if c.wire.resetPacket() != nil {
+		if s := c.Snap[c.Leg]; s != nil {
+			c.wire.longest = s.RTT + 4*s.RTTVar
+		}
 		c.maker = c.wire.maker()
 	}
 	c.kernel = c.witnessed()

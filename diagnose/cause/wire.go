@@ -18,6 +18,7 @@ type wire struct {
 	before, final [3]*evidence.Stream
 	told          []told // all of them, as they stand in the evidence
 	base          [3]*evidence.Baseline
+	longest       time.Duration // round trip that our kernel reckons with, SRTT + 4 RTTVAR (RFC 6298 §2); zero: not known
 	watched       bool
 }
 

@@ -50,13 +50,15 @@ type answers struct {
 	rtt    time.Duration
 	// opening is the round trip of the handshake, which waits for no application and no delayed acknowledgement; zero: not seen.
 	opening time.Duration
+	// longest is what our kernel takes for the longest round trip (RFC 6298 §2); zero: not known.
+	longest time.Duration
 	known   bool
 	data    bool // the newest one that fits, or else the newest, held data
 }
 
 func (w *wire) answers() answers {
 	r := w.resetPacket()
-	a := answers{newest: -1, rtt: w.rttTo(r.From), opening: w.openingRTT(r.From)}
+	a := answers{newest: -1, rtt: w.rttTo(r.From), opening: w.openingRTT(r.From), longest: w.longest}
 	told, gap := false, false
 	for i := w.rst - 1; i >= 0; i-- {
 		p := &w.packets[i]
@@ -91,12 +93,16 @@ func (a answers) near() bool {
 // late says that the answer came when none could come any more, or that there is nothing that it answers. One that comes sooner than the
 // peer's would is no forger's: somebody nearer answers, or the round trip seen was a slow one.
 func (a answers) late() bool {
-	return a.known && !a.fits && (a.newest < 0 || a.newest > 3*a.rtt/2+answerSlack)
+	return a.known && !a.fits && (a.newest < 0 || a.newest > max(3*a.rtt/2+answerSlack, a.longest))
 }
 
 // none says that no packet of ours can have drawn the reset: nothing that it would answer came by for much longer than a round trip.
 func (a answers) none() bool {
-	return a.known && a.rtt >= measurable && !a.near() && !a.fits && (a.newest < 0 || a.newest > 2*a.rtt+50*time.Millisecond)
+	most := max(2*a.rtt+50*time.Millisecond, a.longest)
+	if a.rtt < measurable {
+		most = max(unknownFlight, a.longest)
+	}
+	return a.known && !a.near() && !a.fits && (a.newest < 0 || a.newest > most)
 }
 
 // livesOn says that the sender of the reset went on as a socket that was never closed: not its TCP made the reset. A few milliseconds
