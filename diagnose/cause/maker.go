@@ -114,6 +114,9 @@ func (w *wire) whoReplied(m *maker, a answers, away, step int) {
 	case last != nil && last.TOS&^ecn != 0 && r.TOS&^ecn == last.TOS&^ecn:
 		m.against = append(m.against, say("its TOS 0x%02x is the one that was sent: a kernel gives it back, packet filters do not", r.TOS))
 	}
+	if m.stack == linuxStack {
+		m.boxMarks = append(m.boxMarks, m.marks...) // its kernel would not have written it so
+	}
 	switch {
 	case len(m.boxMarks) > 0: // never more: a forger on the way who answers as a kernel does looks the same
 		m.box = Likely
