@@ -44,7 +44,7 @@ var _ = register(Cause{
 		}
 		if c.established() {
 			return Finding{
-				Strength: Likely,
+				Strength: Possible,
 				Sentence: say("the way to %s was lost: our packets were answered by ICMP until the connection was given up", c.who()),
 				For:      []Cite{saw("the connection ended with %s: the last ICMP error takes the place of the timeout (tcp_write_err)", e)},
 				Against:  []Cite{saw("a firewall that rejects by ICMP looks the same to a socket")},
