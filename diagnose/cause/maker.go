@@ -87,7 +87,7 @@ func (w *wire) maker() maker {
 	}
 	if stack == linuxStack && m.unprompted && a.known && (a.newest < 0 || a.newest > longDelay) || alive != nil && a.late() {
 		m.forged = Likely
-		m.marks = append(append(m.marks, "no packet that it could answer came by a round trip before"), m.boxMarks...)
+		m.marks = append(append(m.marks, unanswering), m.boxMarks...)
 		return m
 	}
 	w.whoReplied(&m, a, away, step)
@@ -126,7 +126,13 @@ func (w *wire) whoReplied(m *maker, a answers, away, step int) {
 	if away > 0 || a.near() || len(m.marks) > 0 && m.stack != otherStack {
 		m.forged = Possible
 	}
+	if m.unprompted && len(m.boxMarks) > 0 {
+		m.forged = Likely // whoever answers in the peer's place has something to answer
+		m.marks = append(append(m.marks, unanswering), m.boxMarks...)
+	}
 }
+
+const unanswering = "no packet that it could answer came by a round trip before"
 
 // ecn are the two bits of TOS that routers may set (RFC 3168).
 const ecn = 3
