@@ -47,6 +47,10 @@ func (w *wire) maker() maker {
 		away++
 		m.boxMarks = append(m.boxMarks, say("the peer went on sending %s after it: its socket lives", ms(alive.at-r.at)))
 	}
+	if w.wentThrough() {
+		away++
+		m.boxMarks = append(m.boxMarks, "what it answers had reached the peer's socket all the same, which acknowledged it later")
+	}
 	a := w.answers()
 	switch odd := len(found.odd); {
 	case len(found.certain) > 0:
@@ -72,11 +76,6 @@ func (w *wire) maker() maker {
 	}
 	if m.forged >= Likely {
 		m.marks = append(m.marks, m.boxMarks...)
-		return m
-	}
-	if w.wentThrough() {
-		m.forged = Likely
-		m.marks = append(append(m.marks, "what it could be the answer to had reached the peer's socket, which acknowledged it later"), m.boxMarks...)
 		return m
 	}
 	m.unprompted = a.none()

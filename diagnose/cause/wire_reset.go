@@ -121,8 +121,8 @@ func (w *wire) livesOn() (first *heard) {
 
 const overtaking = 3 * time.Millisecond
 
-// wentThrough says that nothing was answered by the reset in the peer's place: the data that was under way when it came was acknowledged
-// afterwards by the peer's own socket. Who rejects a packet does not let it pass.
+// wentThrough says that the peer has what the reset seems to answer: the data that was under way when it came was acknowledged
+// afterwards. A host that does not know the connection would not have taken it, and a rule that rejects it would not have let it pass.
 func (w *wire) wentThrough() bool {
 	r := w.resetPacket()
 	from, to := w.upTo(r.From, w.rst), w.upTo(r.To, w.rst)
