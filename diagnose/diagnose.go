@@ -32,11 +32,14 @@ func judge(c *cause.Case, catalogue []cause.Cause) Verdict {
 		Phase:      c.Phase,
 		Idle:       c.Idle,
 		Sentence:   first.finding.Sentence,
-		Advice:     first.Advice,
+		Advice:     first.finding.Advice,
 		Timers:     cause.Timers(c),
 		For:        first.finding.For,
 		Against:    first.finding.Against,
 		Missing:    first.finding.Settle,
+	}
+	if v.Advice == nil {
+		v.Advice = first.Advice
 	}
 	// Two endings found in one batch have no order, so whose came first is not certain.
 	if !c.Ordered && v.Confidence == cause.Conclusive && v.Side != SideProxy {

@@ -1,8 +1,10 @@
 package diagnose_test
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -304,6 +306,30 @@ func TestAlternativesAreOfTheFamily(t *testing.T) {
 				t.Errorf("%s: %s is no alternative to %s", e.name, id, v.Cause)
 			}
 		}
+	}
+}
+
+// Of a cause that has several things to do, those of the case are told.
+func TestAdviceIsOfTheCase(t *testing.T) {
+	want := map[string][]string{ // by example, how each line begins
+		"not redirected": {"Not redirected: "},
+		"loop":           {"A loop in mode forward: ", "A loop in modes redirect and tproxy: "},
+		"client aborts while its answer is on its way": {"A client that leaves: "},
+		"closed with a full receive buffer":            {"If the server answered early, ", "Look for a crash, ", "If the answer may be lost by it, "},
+	}
+	for _, e := range examples {
+		begins, listed := want[e.name]
+		if !listed {
+			continue
+		}
+		delete(want, e.name)
+		got := diagnose.Diagnose(e.story().evidence()).Advice
+		if !slices.EqualFunc(got, begins, strings.HasPrefix) {
+			t.Errorf("%s: got %q, want %q", e.name, got, begins)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no examples of the names %v", slices.Sorted(maps.Keys(want)))
 	}
 }
 

@@ -1,9 +1,20 @@
 package cause
 
 import (
+	"slices"
 	"time"
 
 	"whyreset/diagnose/evidence"
+)
+
+// What to do depends on who closed.
+var (
+	unreadByPeer = []string{
+		"If the server answered early, let it read the rest before it closes (nginx lingering_close), or let the client wait for the answer before it sends the body",
+		"Look for a crash, an OOM kill or a restart of the peer at that moment: journalctl, dmesg",
+		"If the answer may be lost by it, remember that a reset also destroys answer bytes that the client had not read",
+	}
+	unreadByClient = []string{"A client that leaves: look for a timeout or a limit of its own, a user who cancelled, or a crash"}
 )
 
 var _ = register(Cause{
@@ -13,51 +24,57 @@ var _ = register(Cause{
 	Text: "The peer's application closed its socket, exited or was killed while bytes of ours lay unread in it. Its kernel must tell us that they were lost, " +
 		"and does so by a reset (RFC 2525 §2.17, RFC 1122 §4.2.2.13). Typical: a server that answers early (413, 401) and closes without reading the rest, " +
 		"a worker killed with requests in its queue, a client that leaves in the middle of a download.",
-	Advice: []string{
-		"If the server answered early, let it read the rest before it closes (nginx lingering_close), or let the client wait for the answer before it sends the body",
-		"Look for a crash, an OOM kill or a restart of the peer at that moment: journalctl, dmesg",
-		"If the answer may be lost by it, remember that a reset also destroys answer bytes that the client had not read",
-	},
+	Advice: slices.Concat(unreadByPeer, unreadByClient),
 	Alike: []Alike{
 		{"app_abort", "SO_LINGER 0 sends the same packet; with nothing unread it is that"},
 		{"write_after_close", "There the peer had closed first, and our later bytes met a closed socket"},
 	},
 	IETF: 4, HAProxy: "SD, CD", Envoy: "RemoteReset",
 	Rule: func(c *Case) Finding {
-		if c.cleared(evidence.ReasonAbortOnClose) {
-			return Finding{}
-		}
-		if f := unreadOnWire(c); f.Strength != Silent {
-			return f
-		}
-		if c.wire.form() != noReset {
-			return Finding{}
-		}
-		if at, fin := c.finAt(); fin && c.reset() {
-			return unreadBehindFIN(c, at)
-		}
-		if !c.abortLike() || c.out() == 0 {
-			return Finding{}
-		}
-		f := Finding{
-			Strength: Possible,
-			Sentence: say("%s closed the connection with bytes of ours unread", c.who()),
-			For:      []Cite{c.citeReset()},
-			Against:  []Cite{saw("an abort with everything read sends the same reset")},
-			Settle:   []string{"the window in the reset (evidence.packets)", "the kernel's reset reason on the peer's host"},
-		}
-		if c.windowShut() {
-			f.Strength = Likely
-			f.For = append(f.For, saw("its window had shrunk to %s: nobody was reading there", size(uint64(c.Snap[c.Leg].SndWnd))))
-			f.Against = nil
-		} else if s := c.Snap[c.Leg]; s != nil && s.NotSent > 0 {
-			// Not what is unacknowledged: a delayed acknowledgement leaves a request that was read so, too.
-			f.Strength = Likely
-			f.For = append(f.For, saw("%s of ours were still waiting to be sent: it was cut in the middle of them", size(uint64(s.NotSent))))
+		f := closedUnread(c)
+		f.Advice = unreadByPeer
+		if c.Leg == evidence.Downstream {
+			f.Advice = unreadByClient
 		}
 		return f
 	},
 })
+
+// closedUnread goes by the reset's own packet where it was seen, else by what our socket saw.
+func closedUnread(c *Case) Finding {
+	if c.cleared(evidence.ReasonAbortOnClose) {
+		return Finding{}
+	}
+	if f := unreadOnWire(c); f.Strength != Silent {
+		return f
+	}
+	if c.wire.form() != noReset {
+		return Finding{}
+	}
+	if at, fin := c.finAt(); fin && c.reset() {
+		return unreadBehindFIN(c, at)
+	}
+	if !c.abortLike() || c.out() == 0 {
+		return Finding{}
+	}
+	f := Finding{
+		Strength: Possible,
+		Sentence: say("%s closed the connection with bytes of ours unread", c.who()),
+		For:      []Cite{c.citeReset()},
+		Against:  []Cite{saw("an abort with everything read sends the same reset")},
+		Settle:   []string{"the window in the reset (evidence.packets)", "the kernel's reset reason on the peer's host"},
+	}
+	if c.windowShut() {
+		f.Strength = Likely
+		f.For = append(f.For, saw("its window had shrunk to %s: nobody was reading there", size(uint64(c.Snap[c.Leg].SndWnd))))
+		f.Against = nil
+	} else if s := c.Snap[c.Leg]; s != nil && s.NotSent > 0 {
+		// Not what is unacknowledged: a delayed acknowledgement leaves a request that was read so, too.
+		f.Strength = Likely
+		f.For = append(f.For, saw("%s of ours were still waiting to be sent: it was cut in the middle of them", size(uint64(s.NotSent))))
+	}
+	return f
+}
 
 // unreadBehindFIN is for a peer that said FIN and then reset. Its order of events is certain: it ended its
 // own direction first. A reset that does not answer late bytes of ours is that of a socket closed with

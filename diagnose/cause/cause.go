@@ -78,6 +78,7 @@ type Finding struct {
 	Sentence string // what happened, with the numbers of this case; no full stop
 	For      []Cite
 	Against  []Cite
+	Advice   []string // those of the cause's that apply; nil: all
 	Settle   []string // sources or acts that would decide, imperative or noun
 }
 

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"net/netip"
 
 	"whyreset/diagnose/evidence"
@@ -11,7 +12,7 @@ import (
 func (c *Connection) Line() render.Connection {
 	line := render.Connection{
 		Time: c.Start.Add(c.Duration).Local(), Listener: c.Listener, Duration: c.Duration, Verdict: &c.Verdict,
-		Client: address(c.Downstream.Remote, "?"), Upstream: address(c.Upstream.Remote, address(c.Destination, c.Target)),
+		Client: address(c.Downstream.Remote, "?"), Upstream: address(c.Upstream.Remote, address(c.Destination, cmp.Or(c.Target, "?"))),
 	}
 	if c.Evidence == nil {
 		return line
