@@ -46,6 +46,11 @@ var _ = register(Cause{
 			f.Against = append(f.Against, saw("the SYN was sent only once: the answer may just have been slow"))
 			f.Settle = []string{"a longer timeouts.connect"}
 		}
+		if q := c.unanswered(); q.known && q.asked > 0 && c.ICMP == nil {
+			f.Strength, f.Settle = Conclusive, []string{"a capture at the peer: do the SYNs arrive there?"}
+			f.For = append(f.For, packets("%d SYNs left this host, and nothing came in: no SYN-ACK, no reset, no ICMP error", 1+q.asked))
+			return f
+		}
 		f.Against = append(f.Against, droppedHere)
 		f.Settle = append(f.Settle, lookOutside)
 		return f

@@ -17,12 +17,17 @@ var _ = register(Cause{
 		if !c.timedOut() || s == nil || s.Outstanding > 0 {
 			return Finding{}
 		}
-		return Finding{
+		f := Finding{
 			Strength: Likely,
 			Sentence: say("%s did not answer our keepalive probes; it was last heard of %s before", c.who(), ms(min(s.LastAckRecv, s.LastDataRecv))),
 			For:      []Cite{saw("ETIMEDOUT with nothing outstanding: only keepalive times out so (tcp_keepalive_timer)")},
 			Against:  []Cite{droppedHere},
 			Settle:   []string{lookOutside},
 		}
+		if q := c.unanswered(); q.known && q.asked > 0 {
+			f.Strength, f.Against, f.Settle = Conclusive, nil, []string{"a capture at the other end: do the probes arrive there?"}
+			f.For = append(f.For, packets("%d probes left this host, and nothing came in for %s", q.asked, ms(c.End.At-q.heard)))
+		}
+		return f
 	},
 })

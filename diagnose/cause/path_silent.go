@@ -30,7 +30,7 @@ var _ = register(Cause{
 		if c.neverLeft() {
 			return Finding{}
 		}
-		return Finding{
+		f := Finding{
 			Strength: Likely,
 			Sentence: say("%s of ours to %s were never acknowledged; the kernel gave up after %s", size(uint64(s.Outstanding)), c.who(), ms(s.LastAckRecv)),
 			For: []Cite{
@@ -40,6 +40,11 @@ var _ = register(Cause{
 			Against: []Cite{droppedHere},
 			Settle:  []string{lookOutside},
 		}
+		if q := c.unanswered(); q.known && q.asked > 0 {
+			f.Strength, f.Against, f.Settle = Conclusive, nil, []string{"a capture at the other end: do the retransmissions arrive there?"}
+			f.For = append(f.For, packets("what was sent again left this host, %d times, and nothing came in for %s", q.asked, ms(c.End.At-q.heard)))
+		}
+		return f
 	},
 })
 

@@ -18,7 +18,7 @@ var _ = register(Cause{
 			return Finding{}
 		}
 		s := c.Snap[c.Leg]
-		return Finding{
+		f := Finding{
 			Strength: Likely,
 			Sentence: say("%s stopped reading: %s waited for room that never came", c.who(), size(uint64(s.Outstanding))),
 			For: []Cite{
@@ -26,5 +26,10 @@ var _ = register(Cause{
 				saw("its kernel last answered %s before the end", ms(s.LastAckRecv)),
 			},
 		}
+		if q := c.unanswered(); q.known && q.shut && q.asked == 0 {
+			f.Strength = Conclusive
+			f.For = append(f.For, packets("it answered to the last, %s before the end, and said each time that it had no room", ms(c.End.At-q.heard)))
+		}
+		return f
 	},
 })
