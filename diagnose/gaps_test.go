@@ -34,6 +34,7 @@ func unheard(tries int) *story {
 func TestGaps(t *testing.T) {
 	const rst, ack, fin = evidence.RST, evidence.ACK, evidence.FINFlag
 	old := func(p *evidence.Packet) { p.Ack -= 100 }
+	oldSeq := func(p *evidence.Packet) { p.Seq -= 100 }
 	bareAt := func(n uint32) func(*evidence.Packet) { return func(p *evidence.Packet) { bare(p); p.Seq = n } }
 	tests := []struct {
 		name        string
@@ -42,11 +43,11 @@ func TestGaps(t *testing.T) {
 		least, most cause.Strength
 		side        diagnose.Side
 	}{
-		{"the client gave up, then the server closes", unheard(3).packet(9*sec, up, fin|ack, 0, old).answered(9*sec+ms, down),
+		{"the client gave up, then the server closes", unheard(3).packet(9*sec, up, fin|ack, 0, old).packet(9*sec+ms, down, rst, 0, bare, oldSeq),
 			"path_silent", cause.Likely, cause.Likely, diagnose.SideUpstream},
-		{"the client gave up, then the server speaks", unheard(2).packet(9*sec, up, evidence.PSH|ack, 50, old).answered(9*sec+ms, down),
+		{"the client gave up, then the server speaks", unheard(2).packet(9*sec, up, evidence.PSH|ack, 50, old).packet(9*sec+ms, down, rst, 0, bare, oldSeq),
 			"path_silent", cause.Likely, cause.Likely, diagnose.SideUpstream},
-		{"one retransmission is a loss", unheard(1).packet(9*sec, up, fin|ack, 0, old).answered(9*sec+ms, down),
+		{"one retransmission is a loss", unheard(1).packet(9*sec, up, fin|ack, 0, old).packet(9*sec+ms, down, rst, 0, bare, oldSeq),
 			"stale_connection", cause.Possible, cause.Likely, diagnose.SideDownstream},
 		{"the server answers its host's retransmissions with a reset", unheard(3).packet(2420*ms, up, rst, 0, bare),
 			"stale_connection", cause.Possible, cause.Likely, diagnose.SideUpstream},

@@ -197,7 +197,7 @@ func (w *wire) gaveUp(rst int) (last *heard) {
 		case !p.ordinary():
 			return nil
 		case p.From == r.To && last == nil:
-			heardOf = true
+			heardOf = heardOf || p.has(evidence.ACK) && p.Ack == r.Seq
 		case p.From == r.To && again < fewTries:
 			return nil // in the middle of the tries
 		case p.From == r.To:
