@@ -212,9 +212,12 @@ func TestScenarioVerdicts(t *testing.T) {
 	}
 }
 
-// watched says that all of the set's sources were.
+// watched says that all of the set's sources were. Packets were also if none passed.
 func watched(ev *evidence.Evidence, set scenario.Sources) bool {
-	return !slices.ContainsFunc(set.All, func(s evidence.Source) bool { return !ev.Coverage.Has(s) })
+	return !slices.ContainsFunc(set.All, func(s evidence.Source) bool {
+		none := s == evidence.Packets && ev.Coverage.Packets == evidence.NonePassed(evidence.Upstream)
+		return !none && !ev.Coverage.Has(s)
+	})
 }
 
 // lines is the evidence for whoever looks into a wrong verdict.
