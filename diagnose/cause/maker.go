@@ -55,7 +55,7 @@ func (w *wire) maker() maker {
 	switch odd := len(found.odd); {
 	case len(found.certain) > 0:
 		m.forged = Conclusive
-	case stack == linuxStack && odd >= 2 && (w.form() == active || !a.known || !a.near() && !a.fits):
+	case stack == linuxStack && odd >= 2 && (w.form() == active || !a.crossed && (!a.known || !a.near() && !a.fits)):
 		m.forged = Conclusive
 	case w.runsAhead():
 		m.forged = Likely

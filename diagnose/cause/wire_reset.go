@@ -54,6 +54,8 @@ type answers struct {
 	longest time.Duration
 	known   bool
 	data    bool // the newest one that fits, or else the newest, held data
+	// crossed says that another came by right behind the reset, which may have drawn it if frames are out of order.
+	crossed bool
 }
 
 func (w *wire) answers() answers {
@@ -77,7 +79,11 @@ func (w *wire) answers() answers {
 			a.fits, a.data = true, p.Payload > 0
 		}
 	}
-	a.known = told && a.rtt > 0 && (a.newest >= 0 || !gap) // what is not told may have drawn it
+	for i := w.rst + 1; i < len(w.packets) && w.packets[i].at-r.at <= overtaking; i++ {
+		p := &w.packets[i]
+		a.crossed = a.crossed || p.From == r.To && p.ordinary() && p.has(evidence.ACK) && p.Ack == r.Seq
+	}
+	a.known = told && a.rtt > 0 && (a.newest >= 0 || !gap) && (a.fits || !a.crossed) // what is not told may have drawn it
 	return a
 }
 
