@@ -87,7 +87,11 @@ func TestTrials(t *testing.T) {
 	}
 	t.Logf("seed %d, %d trials; one alone: go test ./integration -run TestTrials -v -seed %d -trial N\n%v", seed, len(all), seed, &tally)
 	for view, v := range trial.Views {
-		if misses := tally.Misses(view); misses != nil {
+		misses := tally.Misses(view)
+		if view > 1 { // what few sources cannot tell is much; what they are wrong about is of interest
+			misses = slices.DeleteFunc(misses, func(line string) bool { return strings.HasPrefix(line, "possible") })
+		}
+		if len(misses) > 0 {
 			t.Logf("%s: wrong in\n%s", v.Name, strings.Join(misses, "\n"))
 		}
 	}
