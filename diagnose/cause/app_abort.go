@@ -112,6 +112,8 @@ func abortOnWire(c *Case) Finding {
 	switch jump := c.windowJump(); {
 	case behindFIN:
 		f.Against = []Cite{packets("it had ended its own direction first, as one does who closes in order")}
+	case c.wire.unstamped():
+		f.Against = []Cite{packets("it bears no timestamp, though all packets of the connection do")}
 	case jump > 1:
 		f.Against = []Cite{packets("its window was larger in the reset than before, as when unread bytes are thrown away")}
 	case c.wire.readMuch(jump):
