@@ -76,7 +76,13 @@ func (c *Case) finAt() (at time.Duration, ok bool) {
 
 // answerTime is the longest that an answer to bytes of ours takes: the reset of a host that does not want
 // them comes within it.
-func (c *Case) answerTime() time.Duration { return 3*c.rtt()/2 + answerSlack }
+func (c *Case) answerTime() time.Duration {
+	most := 3*c.rtt()/2 + answerSlack
+	if s := c.Snap[c.Leg]; s != nil {
+		most = max(most, s.RTT+4*s.RTTVar) // what TCP itself reckons with where round trips vary (RFC 6298 §2)
+	}
+	return most
+}
 
 // answerSlack is what queues and our own turn may add to a round trip.
 const answerSlack = 20 * time.Millisecond
