@@ -54,6 +54,7 @@ type answers struct {
 	longest time.Duration
 	known   bool
 	data    bool // the newest one that fits, or else the newest, held data
+	twice   bool // both the handshake and data have measured a round trip
 	// crossed says that another came by right behind the reset, which may have drawn it if frames are out of order.
 	crossed bool
 }
@@ -61,6 +62,9 @@ type answers struct {
 func (w *wire) answers() answers {
 	r := w.resetPacket()
 	a := answers{newest: -1, rtt: w.rttTo(r.From), opening: w.openingRTT(r.From), longest: w.longest}
+	if s := w.final[r.From]; s != nil {
+		a.twice = s.HandshakeRTT > 0 && s.MinRTT > 0
+	}
 	told, gap := false, false
 	for i := w.rst - 1; i >= 0; i-- {
 		p := &w.packets[i]
@@ -91,9 +95,9 @@ func (w *wire) answers() answers {
 const measurable = 2 * time.Millisecond
 
 // near says that the answer came sooner than the peer can have made it. The least round trip that was seen may still be a slow one,
-// that of a SYN which waited for ARP, so only an eighth of it counts as too soon.
+// that of a SYN which waited for ARP, so it must have been measured twice, and only an eighth of it counts as too soon.
 func (a answers) near() bool {
-	return a.known && a.opening >= measurable && a.rtt >= measurable && a.newest >= 0 && a.newest < a.rtt/8 && !a.fits
+	return a.known && a.twice && a.opening >= measurable && a.rtt >= measurable && a.newest >= 0 && a.newest < a.rtt/8 && !a.fits
 }
 
 // late says that the answer came when none could come any more, or that there is nothing that it answers. One that comes sooner than the
