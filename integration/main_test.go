@@ -5,6 +5,7 @@
 package integration
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"whyreset/integration/lab"
 	"whyreset/integration/scenario"
 )
+
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // partVar names the part that this program is to play instead of running tests.
 const partVar = "WHYRESET_INTEGRATION_PART"

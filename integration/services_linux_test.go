@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -26,8 +25,6 @@ import (
 	"whyreset/diagnose/record"
 	"whyreset/proxy"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // service is a real server, started for one test.
 type service struct {
