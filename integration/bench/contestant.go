@@ -13,13 +13,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // contestant is a running relay from an address of its own to the backend.
 type contestant struct {
 	name, version, address string
-	pid                    int // also of its process group
+	pid                    int  // also of its process group
+	cramped                bool // it may not have as many files open as the idle connections would take
 }
 
 // Where Debian keeps them.
@@ -36,15 +38,18 @@ type entry struct {
 	capabilities   []int    // that we must have, by their number
 	log            bool     // HAProxy's
 	transparent    bool     // can stand where clients do not know of it, and dial with their addresses
+	raises         bool     // it raises its own limit of open files, if it may
+	pipes          int      // that each connection holds, two files each
 	packet, kernel string   // whyreset's sources of evidence besides sockets
 	built          string   // a whyreset that is there already; empty: it is built from this tree
 }
 
 // Numbers of capabilities, from linux/capability.h.
 const (
-	capNetRaw  = 13
-	capPerfmon = 38
-	capBPF     = 39
+	capNetRaw      = 13
+	capSysResource = 24
+	capPerfmon     = 38
+	capBPF         = 39
 )
 
 var (
@@ -52,7 +57,7 @@ var (
 		{name: "haproxy", program: haproxy, transparent: true, files: []string{haproxy}},
 		{name: "haproxy-log", program: haproxy, transparent: true, files: []string{haproxy}, log: true},
 		{name: "nginx", program: nginx, files: []string{nginx, nginxModule}},
-		{name: "io.copy"},
+		{name: "io.copy", pipes: 2, raises: true},
 		{name: "whyreset-sockets", program: "whyreset", transparent: true, packet: "off", kernel: "off"},
 		{name: "whyreset-packets", program: "whyreset", transparent: true, packet: "on", kernel: "off", capabilities: []int{capNetRaw}},
 		{name: "whyreset-witness", program: "whyreset", transparent: true, packet: "off", kernel: "on", capabilities: []int{capPerfmon, capBPF}},
@@ -105,6 +110,26 @@ func (e *entry) missing() string {
 		}
 	}
 	return ""
+}
+
+// filesFor is how many files it may have to have open with so many idle connections: those, and others that have ended a
+// moment ago.
+func (e *entry) filesFor(idle int) int { return (2+2*e.pipes)*idle + 3000 }
+
+// cramped says why the entry cannot hold so many idle connections; empty: it can.
+func (e *entry) cramped(idle int) string {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err.Error()
+	}
+	most, need := uint64(limit.Max), uint64(e.filesFor(idle))
+	if e.raises && capabilities()>>capSysResource&1 == 1 {
+		most = max(most, 1<<20) // fs.nr_open, as it comes
+	}
+	if need <= most {
+		return ""
+	}
+	return fmt.Sprintf("it needs %d open files and may have %d: raise the hard limit (ulimit -Hn), or measure with fewer -idle connections", need, most)
 }
 
 // capabilities are the effective ones of this process, and so of its children.
@@ -170,6 +195,10 @@ type seat struct {
 // enter starts one contestant.
 func (c *crew) enter(ctx context.Context, e *entry, s seat) error {
 	var err error
+	files := e.filesFor(c.idle)
+	if e.cramped(c.idle) != "" {
+		files = e.filesFor(0)
+	}
 	config, log := filepath.Join(c.dir, e.name+".conf"), ""
 	if e.log {
 		sink, err := c.startRole(ctx, c.relays, "sink "+filepath.Join(c.dir, e.name+" records"))
@@ -191,7 +220,7 @@ func (c *crew) enter(ctx context.Context, e *entry, s seat) error {
 		text = nginxConfig
 	}
 	text = strings.NewReplacer("CORES", strconv.Itoa(runtime.NumCPU()), "LISTEN", s.listen+s.bind, "BACKEND", s.backend, "SOURCE", s.source,
-		"MODULE", nginxModule, "CONNECTIONS", strconv.Itoa(c.idle+1000), "FILES", strconv.Itoa(c.files()), "LOG", log).Replace(text)
+		"MODULE", nginxModule, "CONNECTIONS", strconv.Itoa(c.idle+1000), "FILES", strconv.Itoa(files), "LOG", log).Replace(text)
 	if e.program == "whyreset" && c.transparent() {
 		text = fmt.Sprintf(`listeners: [{name: all, mode: tproxy, address: %q, source: client-ip}]`, s.listen)
 	}
@@ -223,7 +252,7 @@ func (c *crew) enter(ctx context.Context, e *entry, s seat) error {
 			"--log.sample_clean", "1", "--evidence.packets", e.packet, "--evidence.witness", e.kernel)...)
 		version = versionOf(program, "version")
 	default:
-		m, err = c.startRole(ctx, c.relays, "copy "+s.listen+" "+s.backend)
+		m, err = c.startRole(ctx, c.relays, fmt.Sprintf("copy %s %s %d", s.listen, s.backend, files))
 	}
 	if err != nil {
 		return err
@@ -231,7 +260,7 @@ func (c *crew) enter(ctx context.Context, e *entry, s seat) error {
 	if err := c.await(ctx, m, s.dial); err != nil {
 		return m.fault(err)
 	}
-	c.contestants = append(c.contestants, contestant{e.name, string(version), s.dial, m.pid})
+	c.contestants = append(c.contestants, contestant{e.name, string(version), s.dial, m.pid, c.idle > 0 && e.cramped(c.idle) != ""})
 	return nil
 }
 

@@ -3,11 +3,23 @@ package main
 import (
 	"io"
 	"net"
+	"syscall"
 )
 
 // relayPlainly is the relay that a Go programmer would write first: two goroutines for each connection, each with an
-// io.Copy, which splices where it can. It passes on the end of each direction, and knows no reset.
-func relayPlainly(address, backend string) error {
+// io.Copy, which splices where it can. It passes on the end of each direction, and knows no reset. Each io.Copy holds a pipe
+// for as long as it waits, so that a connection takes six files; their limit is raised to what is given.
+func relayPlainly(address, backend string, files uint64) error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	if uint64(limit.Max) < files {
+		limit.Cur, limit.Max = files, files
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			return err
+		}
+	}
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return err

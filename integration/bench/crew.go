@@ -78,9 +78,6 @@ func (c *crew) start(ctx context.Context, on *lab.Host, name string, env []strin
 	return m, nil
 }
 
-// files is how many a relay may have to have open: two for each connection, and those that have ended a moment ago.
-func (c *crew) files() int { return 2*c.idle + 3000 }
-
 // startRole starts this program again.
 func (c *crew) startRole(ctx context.Context, on *lab.Host, role string) (*member, error) {
 	self, err := os.Executable()

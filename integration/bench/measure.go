@@ -19,7 +19,7 @@ type sample struct {
 	Path    float64 `json:"path_us"`    // of contestant, load generator, backend and receiver of logs together, for one unit
 	Machine float64 `json:"machine_us"` // of the whole machine, whoever it was, for one unit
 	RSS     float64 `json:"rss_mb"`     // of the contestant, with the connections still open
-	Kernel  float64 `json:"kernel_mb"`  // by which the kernel's memory has grown since before the connections were made
+	Kernel  float64 `json:"kernel_mb"`  // of the kernel, for the contestant's files; of idle connections only
 }
 
 // reading is what has been used up by now.
@@ -30,16 +30,15 @@ func (r reading) since(before reading) reading {
 }
 
 func (c *crew) measure(ctx context.Context, to contestant, index int, length time.Duration) (s sample, err error) {
-	kernelBefore, err := kernelMemory()
-	if err != nil {
-		return s, err
-	}
+	job := &works[index]
 	o, used, err := c.perform(ctx, to, index, length, nothing, func() error {
-		kernel, err := kernelMemory()
-		if err != nil {
-			return err
+		if job.idle() {
+			kernel, err := kernelMemory(to.pid)
+			if err != nil {
+				return err
+			}
+			s.Kernel = float64(kernel) / 1e6
 		}
-		s.Kernel = float64(max(0, kernel-kernelBefore)) / 1e6
 		rss, err := residentMemory(to.pid)
 		s.RSS = float64(rss) / 1e6
 		return err
@@ -47,11 +46,10 @@ func (c *crew) measure(ctx context.Context, to contestant, index int, length tim
 	if err != nil {
 		return s, err
 	}
-	job := &works[index]
 	units := float64(o.Count) / job.size
 	s.CPU, s.Path, s.Machine = micro(used.own)/units, micro(used.path)/units, micro(used.machine)/units
 	if !job.idle() {
-		s.Rate, s.Kernel = units/o.Elapsed.Seconds(), 0 // of what else the kernel does, the memory says too little
+		s.Rate = units / o.Elapsed.Seconds()
 	}
 	if job.latency {
 		s.P50, s.P99, s.P999 = micro(o.P50), micro(o.P99), micro(o.P999)

@@ -26,7 +26,7 @@ func (rep *report) print(w io.Writer) error {
 		perSecond, wait, kernel := fmt.Sprintf("%.0f", r.Rate), "\t\t", ""
 		switch {
 		case r.job.idle():
-			perSecond, kernel = "", fmt.Sprintf("+%.1f MB", r.Kernel)
+			perSecond, kernel = "", fmt.Sprintf("%.1f MB", r.Kernel)
 		case r.job.latency:
 			wait = fmt.Sprintf("%.0f us\t%.0f us\t%.0f us", r.P50, r.P99, r.P999)
 		default:

@@ -70,6 +70,9 @@ func newReport(contestants []contestant, jobs []int, left []string, o options) (
 	}
 	for _, i := range jobs {
 		for _, c := range contestants {
+			if !c.can(i) {
+				continue
+			}
 			rep.Rows = append(rep.Rows, &row{Work: works[i].name, Unit: works[i].unit, Contestant: c.name, job: &works[i]})
 		}
 	}
@@ -116,6 +119,9 @@ func (rep *report) conclude() {
 
 // ratioOf is nil where the figure does not apply.
 func ratioOf(r, base *row, f figure) *ratio {
+	if base == nil {
+		return nil
+	}
 	var all []float64
 	for i := range r.Samples {
 		if b := f(base.Samples[i]); b > 0 {

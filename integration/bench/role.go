@@ -28,8 +28,11 @@ func playRole() {
 	case "backend":
 		err = serve(strings.Fields(arguments))
 	case "copy":
-		address, backend, _ := strings.Cut(arguments, " ")
-		err = relayPlainly(address, backend)
+		var address, backend string
+		var files uint64
+		if _, err = fmt.Sscan(arguments, &address, &backend, &files); err == nil {
+			err = relayPlainly(address, backend, files)
+		}
 	case "sink":
 		err = takeLogs(arguments)
 	case "load":

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"syscall"
 )
 
 // result is what can be shown to people.
@@ -26,9 +25,6 @@ func run(ctx context.Context, o options) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) == 0 {
-		return nil, fmt.Errorf("there is nobody to measure: %v", left)
-	}
 	// The kernel ends our children when the thread that started them ends, so it must not end before us.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -41,13 +37,13 @@ func run(ctx context.Context, o options) (result, error) {
 	if slices.ContainsFunc(jobs, func(i int) bool { return works[i].idle() }) {
 		crew.idle = o.idle
 	}
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return nil, err
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("there is nobody to measure: %v", left)
 	}
-	if limit.Max < uint64(crew.files()) {
-		return nil, fmt.Errorf("a process may have %d files open and a relay needs %d: raise the hard limit (ulimit -Hn), or measure with fewer -idle connections",
-			limit.Max, crew.files())
+	for _, e := range entries {
+		if why := e.cramped(crew.idle); why != "" && crew.idle > 0 {
+			left = append(left, e.name+", of idle connections: "+why)
+		}
 	}
 	defer crew.stop()
 	if o.transparent {
@@ -79,6 +75,9 @@ func run(ctx context.Context, o options) (result, error) {
 			for i := range crew.contestants {
 				// Nobody is always first, or always behind the same neighbour.
 				c := crew.contestants[(i+round+w)%len(crew.contestants)]
+				if !c.can(index) {
+					continue
+				}
 				s, err := crew.measure(ctx, c, index, length)
 				if err != nil {
 					return nil, fmt.Errorf("%s through %s: %w", works[index].name, c.name, err)

@@ -39,6 +39,9 @@ func (c *crew) countCalls(ctx context.Context, jobs []int, o options) (*calls, e
 	all := &calls{}
 	for _, index := range jobs {
 		for _, to := range c.contestants {
+			if !to.can(index) {
+				continue
+			}
 			row, err := c.trace(ctx, strace, to, index, o.seconds)
 			if err != nil {
 				return nil, fmt.Errorf("%s through %s: %w", works[index].name, to.name, err)

@@ -38,6 +38,9 @@ var works = []work{
 // idle is the work whose memory is of interest, and that has no rate.
 func (w *work) idle() bool { return w.workers == 0 }
 
+// can says that the contestant takes part in a work.
+func (c *contestant) can(index int) bool { return !c.cramped || !works[index].idle() }
+
 func workNames() (names []string) {
 	for _, w := range works {
 		names = append(names, w.name)

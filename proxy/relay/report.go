@@ -10,6 +10,10 @@ const maxEnded = 8192
 // second at most, not once for each connection.
 const gather = 10 * time.Millisecond
 
+// maxSpare bounds the room that is kept for the next stories, in stories of 1 kB: ten times what gathers at the fastest churn
+// measured.
+const maxSpare = 1024
+
 func (r *Relay) wakeReporter() {
 	select {
 	case r.fresh <- struct{}{}:
@@ -72,7 +76,9 @@ func (r *Relay) report() {
 				r.opt.Ended(batch)
 				clear(batch)
 			}
-			spare = batch
+			if spare = batch; cap(spare) > maxSpare {
+				spare = nil // after a storm
+			}
 		}
 	}
 }
