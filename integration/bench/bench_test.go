@@ -162,7 +162,7 @@ func TestChoice(t *testing.T) {
 	}{
 		{"a work that is none", options{works: []string{"connections", "nothing"}}, "no work is called nothing"},
 		{"a contestant that is none", options{contestants: []string{"nobody"}}, "no contestant is called nobody"},
-		{"more connections than files may be open", options{idle: 1 << 30, contestants: []string{"io.copy"}}, "raise the hard limit"},
+		{"more connections than files may be open", options{idle: 1 << 30, rounds: 1, works: []string{"idle"}, contestants: []string{"io.copy"}}, "raise the hard limit"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			needSchedstat(t)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 )
 
 // result is what can be shown to people.
@@ -37,13 +38,15 @@ func run(ctx context.Context, o options) (result, error) {
 	if slices.ContainsFunc(jobs, func(i int) bool { return works[i].idle() }) {
 		crew.idle = o.idle
 	}
-	if len(entries) == 0 {
-		return nil, fmt.Errorf("there is nobody to measure: %v", left)
-	}
+	able := len(entries)
 	for _, e := range entries {
 		if why := e.cramped(crew.idle); why != "" && crew.idle > 0 {
 			left = append(left, e.name+", of idle connections: "+why)
+			able--
 		}
+	}
+	if len(entries) == 0 || able == 0 && len(jobs) == 1 {
+		return nil, fmt.Errorf("there is nobody to measure: %s", strings.Join(left, "; "))
 	}
 	defer crew.stop()
 	if o.transparent {
