@@ -196,13 +196,16 @@ func (c *Case) readState(end int) {
 		return
 	}
 	// The account nearest to the end is the one taken at it, or the final one: bytes of the ending leg
-	// that were read after its end had come before it.
+	// that were read after its end had come before it. Between a FIN and a reset bytes may have gone out.
 	at := c.Observations[end].At
 	for leg := evidence.Downstream; leg <= evidence.Upstream; leg++ {
 		t := c.Final[leg]
 		if t.In > c.transfer(leg).In && (leg == c.Observations[end].Leg || t.LastIn <= at) {
 			t.LastIn = min(t.LastIn, at)
 			c.setTransfer(leg, t)
+		} else if known := c.transfer(leg); t.Out > known.Out && t.LastOut <= at {
+			known.Out, known.LastOut = t.Out, t.LastOut
+			c.setTransfer(leg, known)
 		}
 	}
 }
