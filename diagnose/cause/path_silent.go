@@ -42,7 +42,7 @@ var _ = register(Cause{
 		}
 		if q := c.unanswered(); q.known && q.asked > 0 {
 			f.Strength, f.Against, f.Settle = Conclusive, nil, []string{"a capture at the other end: do the retransmissions arrive there?"}
-			f.For = append(f.For, packets("what was sent again left this host, %d times, and nothing came in for %s", q.asked, ms(c.End.At-q.heard)))
+			f.For = append(f.For, packets("what was sent again left this host, %d times, and no answer came in for %s", q.asked, ms(c.End.At-q.heard)))
 		}
 		return f
 	},

@@ -21,11 +21,14 @@ func (c *Case) unanswered() (s unanswered) {
 	if w == nil || c.onWire() || !w.watched || !c.Coverage.Has(evidence.Sockets) {
 		return s
 	}
-	theirs := 0
+	theirs, last, end := 0, time.Duration(0), uint32(0)
 	for i := range w.packets {
 		p := &w.packets[i]
 		switch {
+		case p.From == c.Leg && p.at <= c.End.At && p.ordinary() && p.Repeat && p.has(evidence.ACK) && end != 0 && after(end, p.Ack):
+			theirs, last = theirs+1, p.at // it asks again itself, for it does not hear us
 		case p.From == c.Leg && p.at <= c.End.At:
+			last = p.at
 			s.asked, s.heard, s.shut = 0, p.at, p.ordinary() && p.Window == 0
 			theirs++
 		case p.From == c.Leg && (p.Sampled || p.has(evidence.SYN) || p.has(evidence.ACK) && c.acknowledges(p)):
@@ -33,9 +36,12 @@ func (c *Case) unanswered() (s unanswered) {
 		case p.From == evidence.NoLeg && p.at <= c.End.At && (p.Repeat || p.Probe):
 			s.asked++
 		}
+		if p.From == evidence.NoLeg && p.ordinary() && p.Payload > 0 && !p.Probe && (end == 0 || after(p.End(), end)) {
+			end = p.End()
+		}
 	}
 	all := w.final[c.Leg]
-	s.known = all == nil && theirs == 0 || all != nil && (all.LastAt <= s.heard || all.LastAt > c.End.At)
+	s.known = all == nil && theirs == 0 || all != nil && (all.LastAt <= last || all.LastAt > c.End.At)
 	return s
 }
 
