@@ -198,6 +198,7 @@ func TestDoctor(t *testing.T) {
 	if ids := r.fails(all); len(ids) != 0 {
 		t.Errorf("with all in place %q fail, want nothing", ids)
 	}
+	r.want(r.examine(false, "--rules.state_dir", os.DevNull+"/state"), "state_dir", doctor.Warn, "nothing can be written to "+os.DevNull)
 	r.want(r.examine(false, "--rules.mark", "0x77"), "rules", doctor.Warn, "others than the configuration asks for")
 
 	if err := r.Router.NFT("delete table inet whyreset"); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,6 +28,7 @@ func (e *examiner) rules(context.Context) {
 	}
 	e.nftables()
 	e.inPlace()
+	e.stateDir()
 	e.add(Finding{ID: "exemption", Area: Rules, Level: OK, What: "the proxy's own connections do not come back to it: " + e.Plan.Exemption()})
 	e.user()
 	for _, s := range e.Plan.Sysctls() {
@@ -98,6 +100,26 @@ func (e *examiner) inPlace() {
 		f.Level, f.What, f.Why, f.Do = OK, "the packet rules are in place, put by "+is.By, "", ""
 	}
 	e.add(f)
+}
+
+// stateDir looks for a folder that cannot be written to, as in a container whose file system is read-only.
+func (e *examiner) stateDir() {
+	if e.held&kernel.NetAdmin == 0 {
+		return // it is for others to write
+	}
+	dir := e.Config.Rules.StateDir
+	at := dir
+	for at != filepath.Dir(at) {
+		if _, err := os.Stat(at); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		at = filepath.Dir(at) // what is missing is made in it
+	}
+	if errno := kernel.MayWrite(at); errno != 0 {
+		e.add(Finding{ID: "state_dir", Area: Rules, Level: Warn, What: fmt.Sprintf("rules.state_dir %s: nothing can be written to %s: %v", dir, at, errno),
+			Why: "rules are put only when it is noted there before: rules apply and run --rules do not start",
+			Do:  "choose a folder that can be written to; in a container a volume (emptyDir)"})
+	}
 }
 
 // user compares the user whose connections the rules leave alone, where nothing else tells them, with that of this process.
