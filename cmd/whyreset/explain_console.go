@@ -94,6 +94,9 @@ func (t *explainConsole) head() string {
 	if t.e.records > 0 {
 		fmt.Fprintln(&b, plural(t.e.records, "record"))
 	}
+	if b.Len() == 0 && t.e.failed {
+		return "" // nothing was read, and that was told
+	}
 	what := "did not end clean"
 	switch {
 	case t.e.options.all && t.e.options.filter.empty():

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -83,7 +84,9 @@ func serve(cmd *cobra.Command, cfg *config.Config, only telemetry.Only, by *supe
 	defer signal.Stop(own)
 
 	log, err := telemetry.Open(logOptions(cfg, only))
-	if err != nil {
+	if errors.Is(err, os.ErrPermission) {
+		return &hintedError{err, fmt.Sprintf("let user %d write there, or choose another log.output", os.Geteuid())}
+	} else if err != nil {
 		return err
 	}
 	closeLog := func() error {
