@@ -28,6 +28,8 @@ var _ = register(Cause{
 			f.Strength = Likely // a box between can reset, too
 		}
 		switch {
+		case !c.Accounted && c.Blind() && c.wire.watched && c.wire.final[evidence.Downstream] != nil && c.Up.In == 0:
+			f.Strength = Likely
 		case !c.Accounted:
 			f.Strength = Possible
 		case c.Up.In > greeting:

@@ -18,8 +18,11 @@ type wireEnd struct {
 func (w *wire) end(ev *evidence.Evidence) (e wireEnd, ok bool) {
 	for i := range w.packets {
 		p := &w.packets[i]
-		if p.ordinary() || p.From == evidence.NoLeg {
+		if p.ordinary() {
 			continue
+		}
+		if p.From == evidence.NoLeg {
+			break // ours: why we ended it only our socket knew, and what the far end does afterwards follows from it
 		}
 		if w.took(i) {
 			if last := w.gaveUp(i); last != nil {
