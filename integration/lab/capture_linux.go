@@ -18,6 +18,8 @@ type Capture struct {
 	frames []Frame
 	err    error
 	done   chan struct{}
+	buf    [longestFrame]byte
+	oob    [128]byte
 }
 
 // Capture begins to watch an interface of the host: eth0, or toclient or toserver of one that forwards.
@@ -97,16 +99,19 @@ func (c *Capture) read() {
 		c.err = err
 		return
 	}
-	buf, oob := make([]byte, longestFrame), make([]byte, 128)
 	for {
-		var n, oobn int
 		var got error
 		err := raw.Read(func(fd uintptr) bool {
-			n, oobn, _, _, got = unix.Recvmsg(int(fd), buf, oob, 0)
+			got = c.one(int(fd))
 			return got != unix.EAGAIN
 		})
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
+			// It may have passed before this goroutine had its turn: what is there is read.
+			raw.Control(func(fd uintptr) {
+				for got = nil; got == nil || got == unix.ENETDOWN; got = c.one(int(fd)) {
+				}
+			})
 			return
 		case err != nil:
 			c.err = err
@@ -117,12 +122,22 @@ func (c *Capture) read() {
 			c.err = os.NewSyscallError("recvmsg", got)
 			return
 		}
-		if c.each != nil {
-			c.each(append([]byte(nil), buf[:n]...))
-			continue
-		}
-		c.frames = append(c.frames, Frame{At: stampOf(oob[:oobn]), Bytes: append([]byte(nil), buf[:n]...)})
 	}
+}
+
+// one reads one frame.
+func (c *Capture) one(fd int) error {
+	n, oobn, _, _, err := unix.Recvmsg(fd, c.buf[:], c.oob[:], 0)
+	if err != nil {
+		return err
+	}
+	frame := append([]byte(nil), c.buf[:n]...)
+	if c.each != nil {
+		c.each(frame)
+	} else {
+		c.frames = append(c.frames, Frame{At: stampOf(c.oob[:oobn]), Bytes: frame})
+	}
+	return nil
 }
 
 // stampOf is the time in SCM_TIMESTAMPNS.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -38,6 +39,23 @@ func WaitQueued(ctx context.Context, ln net.Listener, n int) error {
 			return fmt.Errorf("%d connections to be accepted, waited for %d: %w", got, n, ctx.Err())
 		}
 	}
+}
+
+// Occupy takes a port of this machine so that nobody else gets it. Nobody listens there.
+func Occupy(at netip.AddrPort) (free func(), err error) {
+	family, addr := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()})
+	if at.Addr().Is4() {
+		family, addr = unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	if err := unix.Bind(fd, addr); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("bind", err)
+	}
+	return func() { unix.Close(fd) }, nil
 }
 
 func control(ln net.Listener, fn func(fd int) error) error {

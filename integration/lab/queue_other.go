@@ -5,6 +5,7 @@ package lab
 import (
 	"context"
 	"net"
+	"net/netip"
 )
 
 // Backlog answers that the lab needs Linux.
@@ -12,3 +13,6 @@ func Backlog(net.Listener, int) error { return errNotLinux }
 
 // WaitQueued answers that the lab needs Linux.
 func WaitQueued(context.Context, net.Listener, int) error { return errNotLinux }
+
+// Occupy answers that the lab needs Linux.
+func Occupy(netip.AddrPort) (free func(), err error) { return nil, errNotLinux }

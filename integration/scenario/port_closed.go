@@ -17,6 +17,13 @@ func init() {
 				return Outcome{}, err
 			}
 			l.Listener.Close()
+			if e.Net == nil { // where others may be given the port meanwhile
+				free, err := lab.Occupy(l.Upstream)
+				if err != nil {
+					return Outcome{}, err
+				}
+				e.later(free)
+			}
 			return e.Client(ctx, l.To, lab.Write(100), lab.ReadAll()), nil
 		},
 	})
