@@ -84,7 +84,7 @@ func (w *wire) maker() maker {
 		w.whoReplied(&m, a, away, step)
 		return m
 	}
-	if stack == linuxStack && m.unprompted && a.known && (a.newest < 0 || a.newest > longDelay) || alive != nil && a.late() {
+	if stack == linuxStack && m.unprompted && a.known && (a.newest < 0 || a.newest > longDelay) || alive != nil && m.unprompted {
 		m.forged = Likely
 		m.marks = append(append(m.marks, unanswering), m.boxMarks...)
 		return m

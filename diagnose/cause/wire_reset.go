@@ -66,14 +66,18 @@ func (w *wire) answers() answers {
 		a.twice = s.HandshakeRTT > 0 && s.MinRTT > 0
 	}
 	told, gap := false, false
+	from := w.upTo(r.From, w.rst)
 	for i := w.rst - 1; i >= 0; i-- {
 		p := &w.packets[i]
 		if p.From != r.To || !p.ordinary() {
 			continue
 		}
-		told, gap = true, gap || p.Sampled
+		told, gap = true, gap || p.Sampled && r.at-p.at <= a.patience()
 		if !p.has(evidence.ACK) || p.Ack != r.Seq {
 			continue
+		}
+		if p.Payload > 0 && !p.Repeat && from.acks && !after(p.End(), from.acked) {
+			continue // a socket took it
 		}
 		age := r.at - p.at
 		if a.newest < 0 {
@@ -100,19 +104,17 @@ func (a answers) near() bool {
 	return a.known && a.twice && a.opening >= measurable && a.rtt >= measurable && a.newest >= 0 && a.newest < a.rtt/8 && !a.fits
 }
 
-// late says that the answer came when none could come any more, or that there is nothing that it answers. One that comes sooner than the
-// peer's would is no forger's: somebody nearer answers, or the round trip seen was a slow one.
-func (a answers) late() bool {
-	return a.known && !a.fits && (a.newest < 0 || a.newest > max(3*a.rtt/2+answerSlack, a.longest))
-}
-
 // none says that no packet of ours can have drawn the reset: nothing that it would answer came by for much longer than a round trip.
 func (a answers) none() bool {
-	most := max(2*a.rtt+50*time.Millisecond, a.longest)
+	return a.known && !a.near() && !a.fits && (a.newest < 0 || a.newest > a.patience())
+}
+
+// patience is longer than an answer takes, on a busy host and through queues: beyond it none comes any more.
+func (a answers) patience() time.Duration {
 	if a.rtt < measurable {
-		most = max(unknownFlight, a.longest)
+		return max(unknownFlight, a.longest)
 	}
-	return a.known && !a.near() && !a.fits && (a.newest < 0 || a.newest > most)
+	return max(2*a.rtt+50*time.Millisecond, a.longest)
 }
 
 // livesOn says that the sender of the reset went on as a socket that was never closed: not its TCP made the reset. A few milliseconds
