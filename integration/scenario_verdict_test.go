@@ -246,7 +246,7 @@ func TestScenariosTellAHedge(t *testing.T) {
 			caught[p.scenario.Cause] = true
 		}
 	}
-	if len(caught) < 2 {
+	if len(caught) < 2 && only.String() == "" {
 		t.Errorf("the hedge is caught by %v, want more causes", caught)
 	}
 }
