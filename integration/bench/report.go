@@ -108,11 +108,12 @@ func (rep *report) conclude() {
 			RSS: of(func(s sample) float64 { return s.RSS }), Kernel: of(func(s sample) float64 { return s.Kernel }),
 		}
 		base := rep.row(rep.Base, r.Work)
+		if r.job.idle() { // of processor time nearly nothing, for all
+			r.Memory = ratioOf(r, base, memory)
+			continue
+		}
 		r.RateRatio, r.P99Ratio = ratioOf(r, base, rate), ratioOf(r, base, p99)
 		r.CPURatio, r.PathRatio = ratioOf(r, base, cpu), ratioOf(r, base, path)
-		if r.job.idle() {
-			r.Memory = ratioOf(r, base, memory)
-		}
 	}
 	rep.Targets = rep.reach()
 }
