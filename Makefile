@@ -26,7 +26,7 @@ transparent: ## what the transparent modes carry by each way and from each port,
 	go test ./integration -run TestTransparent -count=1 -v -connections $(or $(CONNECTIONS),1000)
 
 damage: ## captures cut and spoilt in many places, where the public ones are at hand
-	go test ./diagnose/replay -run TestDamage -thorough
+	go test ./diagnose/replay -run 'TestDamage|Spoilt' -thorough
 
 bench: ## speed, processor time and memory beside HAProxy, nginx and io.Copy; as root; takes fifteen minutes
 	go run ./integration/bench

@@ -52,11 +52,15 @@ func (w *wire) maker() maker {
 		m.boxMarks = append(m.boxMarks, "what it answers had reached the peer's socket all the same, which acknowledged it later")
 	}
 	a := w.answers()
+	// Odd marks are certain only of an open connection of a stack whose beginning was seen, and of an answer only when it answers nothing.
+	sure := w.beganAsLinux(r.From) && !w.upTo(r.From, w.rst).fin && w.ended() == 0 && (w.form() == active || a.none())
 	switch odd := len(found.odd); {
 	case len(found.certain) > 0:
 		m.forged = Conclusive
-	case stack == linuxStack && odd >= 2 && (w.form() == active || !a.crossed && (!a.known || !a.near() && !a.fits)):
+	case stack == linuxStack && odd >= 2 && sure:
 		m.forged = Conclusive
+	case stack == linuxStack && odd >= 2 && (w.form() == active || !a.crossed && !a.near() && !a.fits):
+		m.forged = Likely
 	case w.runsAhead():
 		m.forged = Likely
 		m.marks = append(m.marks, "another reset in its name came right behind it, further ahead than anything that was sent")

@@ -132,7 +132,7 @@ func staleOnWire(c *Case) Finding {
 	return f
 }
 
-// ended is by how much what a bare reset answers acknowledges more than its sender is known to have sent: that end may have ended its
+// ended is by how much what a reset answers acknowledges more than its sender is known to have sent: that end may have ended its
 // direction unseen.
 func (w *wire) ended() int32 {
 	r := w.resetPacket()

@@ -54,6 +54,16 @@ func (w *wire) stackOf(end evidence.Leg) stack {
 	return unknownStack
 }
 
+// beganAsLinux says that the end's SYN-ACK was Linux's, too: later IDs that count on by one are not Linux's alone.
+func (w *wire) beganAsLinux(end evidence.Leg) bool {
+	for i := range w.packets {
+		if p := &w.packets[i]; p.From == end && p.ordinary() && p.has(evidence.SYN) {
+			return p.has(evidence.ACK) && p.ID == 0
+		}
+	}
+	return false
+}
+
 // lostSteps is by how much a count may jump because packets were lost, or are not told.
 const lostSteps = 256
 

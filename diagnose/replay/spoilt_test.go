@@ -37,6 +37,14 @@ var spoils = slices.Concat(
 		{"without timestamps", 0, withoutTimestamps},
 	})
 
+// runs are the seeds to try.
+func (s *spoil) runs() uint64 {
+	if *thorough && s.seeds > 0 {
+		return 100
+	}
+	return uint64(max(1, s.seeds))
+}
+
 // numbered are spoils of several sizes. Those of chance have no make of their own.
 func numbered(name string, make func([]Packet, int) []Packet, sizes ...int) (all []spoil) {
 	for _, n := range sizes {
@@ -167,7 +175,7 @@ func TestLabSpoilt(t *testing.T) {
 			}
 		}
 		for _, s := range spoils {
-			for seed := range uint64(max(1, s.seeds)) {
+			for seed := range s.runs() {
 				for _, c := range flowsOf(s.make(slices.Clone(whole), rand.New(rand.NewPCG(seed, 1)))) {
 					ev := c.Evidence()
 					v := diagnose.Diagnose(&ev)
@@ -203,6 +211,43 @@ func TestLabSpoilt(t *testing.T) {
 	for _, s := range spoils {
 		if n := sum[s.name]; n != nil {
 			t.Logf("%-60s right/not: conclusive %v, likely %v, possible %v", s.name, n[cause.Conclusive], n[cause.Likely], n[cause.Possible])
+		}
+	}
+}
+
+// TestPublicSpoilt needs no truth: what is certain of a spoilt capture must be what the whole one says, or what it holds for possible, as
+// long as both blame the same side: where each reset the other, which was first only the whole one tells.
+func TestPublicSpoilt(t *testing.T) {
+	if !*thorough {
+		t.Skip("only with -thorough: takes minutes")
+	}
+	readReference(t)
+	files, err := filepath.Glob(filepath.Join(publicCaptures, "*.pcap*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func(c *Connection) string { return fmt.Sprintf("%v %v %d", c.Client, c.Server, c.ISN) }
+	for _, path := range files {
+		whole := segmentsOf(t, path)
+		said := map[string][]string{}
+		for _, c := range flowsOf(whole) {
+			ev := c.Evidence()
+			v := diagnose.Diagnose(&ev)
+			said[name(c)] = append(append(said[name(c)], v.Cause, string(v.Side)), v.Alternatives...)
+			if v.Cause == "ignored_reset" { // what follows a forged one may be cut off
+				said[name(c)] = append(said[name(c)], "injected_reset")
+			}
+		}
+		for _, s := range spoils {
+			for seed := range min(s.runs(), 4) {
+				for _, c := range flowsOf(s.make(slices.Clone(whole), rand.New(rand.NewPCG(seed, 1)))) {
+					ev := c.Evidence()
+					v := diagnose.Diagnose(&ev)
+					if before := said[name(c)]; v.Confidence == cause.Conclusive && v.Harmful() && slices.Contains(before, string(v.Side)) && !slices.Contains(before, v.Cause) {
+						t.Errorf("%s %s, run %d: %s is conclusively %s (%s), of the whole it was %q", filepath.Base(path), s.name, seed, name(c), v.Cause, v.Sentence, before)
+					}
+				}
+			}
 		}
 	}
 }
