@@ -73,10 +73,16 @@ func tell(o options, asJSON bool) int {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+		if errors.Is(err, errNoLab) {
+			return codeNoLab
+		}
 		return 1
 	}
 	return 0
 }
+
+// codeNoLab is the exit code for errNoLab.
+const codeNoLab = 3
 
 func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })

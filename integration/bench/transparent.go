@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -34,8 +35,10 @@ func (s *stage) transparentSeat(i int) seat {
 
 // hide makes the lab and the rules that lead to so many contestants.
 func (c *crew) hide(contestants int) (*lab.Net, error) {
-	if err := lab.Available(); err != nil {
+	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
 		return nil, err
+	} else if skip != "" {
+		return nil, fmt.Errorf("%w: %s", errNoLab, skip)
 	}
 	n, err := lab.New(lab.Options{})
 	if err != nil {
@@ -48,6 +51,9 @@ func (c *crew) hide(contestants int) (*lab.Net, error) {
 	}
 	return n, nil
 }
+
+// errNoLab is that hosts cannot be made here.
+var errNoLab = errors.New("no place for transparent relays")
 
 func (c *crew) lead(contestants int) error {
 	settings := rules.Settings{Placement: rules.Router, Mark: rules.DefaultMark}
