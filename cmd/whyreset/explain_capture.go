@@ -49,9 +49,13 @@ func (e *explainer) newCapture() *explainCapture {
 // mixed is by how much the frames of two parts may be out of order: those of several devices are written in bunches.
 const mixed = time.Second
 
-// goesOn says whether the file continues the capture.
+// goesOn says whether the file continues the capture: it begins where that ended. One that begins before its middle is of another
+// place at the same time (host1.pcap, host2.pcap), however short both are.
 func (c *explainCapture) goesOn(f *explainFile) bool {
-	return c != nil && f.once == nil && c.parts[0].file.series == f.series && !f.first.IsZero() && f.first.After(c.last.Add(-mixed))
+	if c == nil || f.once != nil || c.parts[0].file.series != f.series || f.first.IsZero() {
+		return false
+	}
+	return f.first.After(c.last.Add(-min(mixed, c.last.Sub(c.first)/2)))
 }
 
 // flush tells the connections that are left. Of the capture only numbers stay.
