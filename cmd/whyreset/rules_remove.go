@@ -91,7 +91,7 @@ func (k *kept) remove(ctx context.Context, cfg *config.Config, grace time.Durati
 		return "", err
 	}
 	if cut > 0 {
-		return fmt.Sprintf("the packet rules are removed, and with them the way of %d sockets of connections that had not ended", cut), nil
+		return "the packet rules are removed, and with them the way of " + plural(cut, "socket") + " of connections that had not ended", nil
 	}
 	return "the packet rules are removed", nil
 }
