@@ -185,35 +185,30 @@ func (w *wire) silence() (e wireEnd, ok bool) {
 	return wireEnd{last.obs, last.To, -1}, true
 }
 
-// gaveUp knows a bare reset that is only the consequence of a silence: its sender had sent bytes again and again, nobody had answered,
-// and when the other end is heard of at last the connection is gone. It gives the last try; nil when it was not so.
+// gaveUp knows a bare reset that is only the consequence of a silence: its sender had sent the same bytes again and again, nobody had
+// acknowledged them, and what the other end sends at last finds the connection gone. It gives the last try; nil when it was not so.
 func (w *wire) gaveUp(rst int) (last *heard) {
 	r := &w.packets[rst]
 	from, to := w.upTo(r.From, rst), w.upTo(r.To, rst)
 	if r.has(evidence.ACK) || r.To == evidence.NoLeg || from.fin || !to.acks || !after(from.next, to.acked) {
 		return nil
 	}
-	again, heardOf := 0, false
-	for i := rst - 1; i >= 0; i-- {
+	again, asked := 0, false
+	for i := range w.packets[:rst] {
 		p := &w.packets[i]
 		switch {
 		case !p.ordinary():
 			return nil
-		case p.From == r.To && last == nil:
-			heardOf = heardOf || p.has(evidence.ACK) && p.Ack == r.Seq
-		case p.From == r.To && again < fewTries:
-			return nil // in the middle of the tries
 		case p.From == r.To:
-			return last
-		case !p.Repeat || p.Payload == 0:
-		case heardOf:
-			if last == nil {
-				last = p
-			}
-			again++
+			asked = asked || p.has(evidence.ACK) && p.Ack == r.Seq
+		case p.Repeat && p.Payload > 0 && p.Seq == to.acked:
+			again, last, asked = again+1, p, false
 		}
 	}
-	return nil // who was silent was never heard of
+	if again < fewTries || !asked {
+		return nil
+	}
+	return last
 }
 
 // fewTries is how often bytes are sent again at least before a silence is more than a loss.
