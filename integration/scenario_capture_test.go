@@ -73,9 +73,8 @@ func connectionsIn(frames []lab.Frame) (all []*replay.Connection) {
 	return all
 }
 
-// What happened must be found from packets alone too, wherever they were captured.
-func TestScenarioVerdictsByCaptures(t *testing.T) {
-	var all []*captured
+// captureAll plays every scenario without a proxy between hosts, where there is something to capture. It is done once for all tests.
+var captureAll = sync.OnceValue(func() (all []*captured) {
 	for _, s := range scenarios() {
 		if !only.MatchString(s.ID) {
 			continue
@@ -101,6 +100,12 @@ func TestScenarioVerdictsByCaptures(t *testing.T) {
 		})
 	}
 	running.Wait()
+	return all
+})
+
+// What happened must be found from packets alone too, wherever they were captured.
+func TestScenarioVerdictsByCaptures(t *testing.T) {
+	all := captureAll()
 	var table strings.Builder
 	var sharp [cause.Conclusive + 1]struct{ all, right int }
 	for _, c := range all {

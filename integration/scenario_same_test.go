@@ -13,10 +13,18 @@ func TestScenariosLookTheSameThroughTheProxy(t *testing.T) {
 	plays := playAll()
 	direct := make([]scenario.Outcome, len(plays))
 	errs := make([]error, len(plays))
+	known := map[string]*captured{}
+	for _, c := range captureAll() {
+		known[c.name()] = c
+	}
 	free := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	for i, p := range plays {
 		if p.skip != "" || p.err != nil || !p.scenario.Comparable(p.place) {
+			continue
+		}
+		if c := known[p.name()]; c != nil {
+			direct[i], errs[i] = c.result.Outcome, c.err
 			continue
 		}
 		free <- struct{}{}

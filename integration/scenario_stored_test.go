@@ -193,7 +193,7 @@ func TestStoredRuns(t *testing.T) {
 }
 
 // conclusiveOf100 is what all sources reach. The goal is 90: what is likely at most rests on silence, of which nobody can say who keeps it.
-const conclusiveOf100 = 60
+const conclusiveOf100 = 70
 
 // Each cause has a stored run in which it comes first, and one in which something that looks like it does.
 func TestStoredRunsOfEachCause(t *testing.T) {
