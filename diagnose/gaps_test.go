@@ -30,6 +30,17 @@ func unheard(tries int) *story {
 	return s
 }
 
+// overIPv6 makes of a connection one without IP IDs, whose ends label their flows.
+func (s *story) overIPv6() *story {
+	for i, o := range s.ev.Observations {
+		if p, ok := o.What.(evidence.Packet); ok {
+			p.IPv6, p.DF, p.ID, p.FlowLabel = true, false, 0, 4711+uint32(p.From)
+			s.ev.Observations[i].What = p
+		}
+	}
+	return s
+}
+
 // What is not there is held against nobody, and a reset that follows a silence is explained by the silence.
 func TestGaps(t *testing.T) {
 	const rst, ack, fin = evidence.RST, evidence.ACK, evidence.FINFlag
@@ -59,6 +70,10 @@ func TestGaps(t *testing.T) {
 			"app_abort", cause.Possible, cause.Likely, diagnose.SideUpstream},
 		{"nothing of the resetting host was captured", capture().packet(0, down, evidence.PSH|ack, 100).packet(20*ms, up, rst, 0, bareAt(5000)),
 			"firewall_reject", cause.Possible, cause.Possible, diagnose.SideUpstream},
+		{"an answer with a window that only the socket knew", asked().packet(1*sec, down, evidence.PSH|ack, 100).packet(1020*ms, up, rst, 0, bare, window(502)).overIPv6(),
+			"injected_reset", cause.Possible, cause.Possible, diagnose.SideUpstream},
+		{"the same without", asked().packet(1*sec, down, evidence.PSH|ack, 100).packet(1020*ms, up, rst, 0, bare).overIPv6(),
+			"stale_connection", cause.Likely, cause.Likely, diagnose.SideUpstream},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

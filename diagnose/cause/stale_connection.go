@@ -112,6 +112,11 @@ func staleOnWire(c *Case) Finding {
 		f.For = f.For[:1]
 		f.Against = []Cite{packets("more of it was acknowledged than was captured, which may be a FIN")}
 		return f
+	case c.wire.resetPacket().Window != 0:
+		f.Strength = Possible
+		f.For = f.For[:1]
+		f.Against = []Cite{packets("it announces a window, which a host without the connection does not know")}
+		return f
 	case c.onWire() && c.wire.lastOf(c.Leg) == nil && len(c.maker.against) == 0:
 		f.Strength = Possible
 		f.For = f.For[:1]
