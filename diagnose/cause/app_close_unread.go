@@ -68,7 +68,7 @@ func closedUnread(c *Case) Finding {
 		f.Strength = Likely
 		f.For = append(f.For, saw("its window had shrunk to %s: nobody was reading there", size(uint64(c.Snap[c.Leg].SndWnd))))
 		f.Against = nil
-	} else if s := c.Snap[c.Leg]; s != nil && s.NotSent > 0 && s.LastAckRecv <= c.sinceOut()+answerSlack {
+	} else if s := c.Snap[c.Leg]; s != nil && s.NotSent > 0 && s.LastAckRecv < c.sinceOut() {
 		// Not what is unacknowledged: a delayed acknowledgement leaves a request that was read so, too.
 		// And where nothing of it was acknowledged, one who does not know the connection may have answered it.
 		f.Strength = Likely
