@@ -49,6 +49,9 @@ func checkReport(t *testing.T, rep *report, rows int) {
 			if idle := r.Rate == 0; idle != r.job.idle() {
 				t.Errorf("%s through %s: got %f per second, want 0: %t", r.Work, r.Contestant, r.Rate, r.job.idle())
 			}
+			if r.job.idle() && r.Kernel*1e6 < float64(2*short.idle*socketBytes) {
+				t.Errorf("%s through %s: got %f MB of the kernel's, want room for two sockets of each of %d connections", r.Work, r.Contestant, r.Kernel, short.idle)
+			}
 			if busy := r.CPU > 0; !busy && !r.job.idle() {
 				t.Errorf("%s through %s: got no processor time", r.Work, r.Contestant)
 			}
