@@ -14,5 +14,8 @@
 // its thread is. The package starts that process and servers to be killed by running the caller's program once more, so
 // the program must lead to [Part] when it is started with the arguments of [Program].
 //
+// A run of each scenario, watched by every source, is stored in testdata as the record that the proxy wrote; README.md shows what is
+// said of it by all sources, without the kernel's witness, and by sockets alone.
+//
 // It judges no more than whether a verdict is right ([Right]); tables and tests are made elsewhere.
 package scenario
