@@ -32,7 +32,7 @@ var _ = register(Cause{
 			},
 			Against: []Cite{c.saw("the protocol may not ask for an answer to the client's last bytes")},
 		}
-		if c.captured && !c.wire.watched {
+		if c.onWire() && c.captured && !c.wire.watched {
 			f.Strength = Possible
 			f.Against = append(f.Against, packets("the answer may be among what was not captured"))
 		}
