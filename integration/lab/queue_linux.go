@@ -41,21 +41,31 @@ func WaitQueued(ctx context.Context, ln net.Listener, n int) error {
 	}
 }
 
-// Occupy takes a port of this machine so that nobody else gets it. Nobody listens there.
-func Occupy(at netip.AddrPort) (free func(), err error) {
-	family, addr := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()})
-	if at.Addr().Is4() {
-		family, addr = unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
+// Occupy takes a port of this machine, where nobody listens, so that nobody else gets it.
+func Occupy(addr netip.Addr) (at netip.AddrPort, free func(), err error) {
+	family, any := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Addr: addr.As16()})
+	if addr.Is4() {
+		family, any = unix.AF_INET, &unix.SockaddrInet4{Addr: addr.As4()}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+		return at, nil, os.NewSyscallError("socket", err)
 	}
-	if err := unix.Bind(fd, addr); err != nil {
+	if err := unix.Bind(fd, any); err != nil {
 		unix.Close(fd)
-		return nil, os.NewSyscallError("bind", err)
+		return at, nil, os.NewSyscallError("bind", err)
 	}
-	return func() { unix.Close(fd) }, nil
+	var port int
+	switch got, err := unix.Getsockname(fd); got := got.(type) {
+	case *unix.SockaddrInet4:
+		port = got.Port
+	case *unix.SockaddrInet6:
+		port = got.Port
+	default:
+		unix.Close(fd)
+		return at, nil, os.NewSyscallError("getsockname", err)
+	}
+	return netip.AddrPortFrom(addr, uint16(port)), func() { unix.Close(fd) }, nil
 }
 
 func control(ln net.Listener, fn func(fd int) error) error {

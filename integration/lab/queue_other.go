@@ -15,4 +15,4 @@ func Backlog(net.Listener, int) error { return errNotLinux }
 func WaitQueued(context.Context, net.Listener, int) error { return errNotLinux }
 
 // Occupy answers that the lab needs Linux.
-func Occupy(netip.AddrPort) (free func(), err error) { return nil, errNotLinux }
+func Occupy(netip.Addr) (at netip.AddrPort, free func(), err error) { return at, nil, errNotLinux }

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"net/netip"
 
 	"whyreset/diagnose"
 	"whyreset/integration/lab"
@@ -12,19 +13,27 @@ func init() {
 		ID: "closed-port", Cause: "port_closed", Side: diagnose.SideUpstream,
 		Story: "Nothing listens on the server's port.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			l, err := e.Open()
+			upstream, err := e.closedPort()
 			if err != nil {
 				return Outcome{}, err
 			}
-			l.Listener.Close()
-			if e.Net == nil { // where others may be given the port meanwhile
-				free, err := lab.Occupy(l.Upstream)
-				if err != nil {
-					return Outcome{}, err
-				}
-				e.later(free)
-			}
-			return e.Client(ctx, l.To, lab.Write(100), lab.ReadAll()), nil
+			return e.reach(ctx, upstream)
 		},
 	})
+}
+
+// closedPort is an address of the server's where nobody listens.
+func (e *Env) closedPort() (netip.AddrPort, error) {
+	if e.Net == nil { // others may be given the port meanwhile, unless it is taken
+		at, free, err := lab.Occupy(e.ServerAddr())
+		if err == nil {
+			e.later(free)
+		}
+		return at, err
+	}
+	ln, at, err := e.Listen()
+	if err == nil {
+		ln.Close()
+	}
+	return at, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -139,6 +140,7 @@ func (t *tracefs) drain(hear func(event)) (lost uint64, err error) {
 			}
 			text = after
 			if e, ok := parseTrace(string(line)); ok {
+				e.process, e.pid = whoIs(e.process, e.pid)
 				hear(e)
 			} else if n, ok := parseLost(string(line)); ok {
 				lost += n
@@ -146,6 +148,34 @@ func (t *tracefs) drain(hear func(event)) (lost uint64, err error) {
 		}
 		t.rest = append(t.rest[:0], text...)
 	}
+}
+
+// whoIs is the process of which a trace tells, or none where that cannot be confirmed: a trace names by what it once noted of a
+// thread's number, which may have been another's since.
+func whoIs(name string, thread uint32) (process string, pid uint32) {
+	if name == "" {
+		return "", 0
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", thread))
+	if err != nil {
+		return "", 0
+	}
+	is, group := "", uint32(0)
+	for line := range bytes.Lines(status) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), ":\t")
+		switch key {
+		case "Name":
+			is = value
+		case "Tgid":
+			if n, err := strconv.ParseUint(value, 10, 32); err == nil {
+				group = uint32(n)
+			}
+		}
+	}
+	if is != name || group == 0 {
+		return "", 0
+	}
+	return name, group
 }
 
 func (t *tracefs) whole() bool { return t.all }
