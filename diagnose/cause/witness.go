@@ -8,7 +8,7 @@ import (
 )
 
 // witnessed is what the kernel told of the reset to be explained, when its sender's stack is in this kernel; nil otherwise. Of several
-// the first made it: later ones answer what was still on its way.
+// that of a live socket made it, else the first: others answer what was still on its way.
 func (c *Case) witnessed() *evidence.Kernel {
 	if c.Leg == evidence.NoLeg || !c.reset() && !c.refused() {
 		return nil
@@ -25,18 +25,30 @@ func (c *Case) witnessed() *evidence.Kernel {
 			late = 0 // it was on its way for longer than it takes to tell of it
 		}
 	}
+	form := c.wire.form()
+	var answer *evidence.Kernel
 	for _, o := range c.Observations {
 		k, ok := o.What.(evidence.Kernel)
 		if !ok || !k.Sent || k.From != c.Leg || k.Reason == "" || o.At > at+late || at-o.At > witnessedBefore {
 			continue
 		}
-		if form := c.wire.form(); form == noReset || (form == active) == slices.Contains(aborted, k.Reason) {
+		live := slices.Contains(aborted, k.Reason)
+		switch {
+		case form == noReset && !live:
+			// A socket that is being closed leaves the table before it sends its reset (tcp_set_state), so a packet that comes
+			// in between is answered first, as if nobody knew the connection.
+			if answer == nil {
+				told := k
+				answer = &told
+			}
+		case form == noReset || (form == active) == live:
 			told := k // the one copy: the others stay off the heap
 			return &told
+		default:
+			return nil // the packet of the first was not seen: what it leaves to be explained is its consequence
 		}
-		return nil // the packet of the first was not seen: what it leaves to be explained is its consequence
 	}
-	return nil
+	return answer
 }
 
 // unstamped says that the reset lacks the timestamp that its sender's live socket would have written, as in all packets of the connection
