@@ -73,7 +73,7 @@ func init() {
 		Delay: 50 * time.Millisecond,
 		Story: "A device between answers a request as a reject rule would, and lets it pass, so that the server answers, too.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			return e.forgeAnswer(ctx, func(trigger, _ *seen) []segment { return []segment{reply(trigger)} })
+			return e.forgeAnswer(ctx, func(trigger, _ *seen) []lab.Segment { return []lab.Segment{reply(trigger)} })
 		},
 	})
 	register(Scenario{

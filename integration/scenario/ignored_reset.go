@@ -26,10 +26,10 @@ func init() {
 				if err != nil {
 					return Outcome{}, err
 				}
-				arm, err := e.forge(l.Upstream.Port(), true, func(trigger, _ *seen) []segment {
+				arm, err := e.forge(l.Upstream.Port(), true, func(trigger, _ *seen) []lab.Segment {
 					s := reply(trigger)
-					s.seq += how.off
-					return []segment{s}
+					s.Seq += how.off
+					return []lab.Segment{s}
 				})
 				if err != nil {
 					return Outcome{}, err

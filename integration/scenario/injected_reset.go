@@ -11,41 +11,41 @@ import (
 func init() {
 	for _, how := range []struct {
 		id, story string
-		write     func(trigger, name *seen) []segment
+		write     func(trigger, name *seen) []lab.Segment
 	}{
 		{"forged-by-tcpkill", "Three bare resets, of which two aim further into the window, with a number of their own and without DF, as tcpkill sends them.",
-			func(trigger, _ *seen) (all []segment) {
+			func(trigger, _ *seen) (all []lab.Segment) {
 				for i := range 3 {
 					s := reply(trigger)
-					s.seq += uint32(i*(i+1)/2) * uint32(trigger.tcp.Window) // tcpkill adds i times the window to the number before
-					s.df, s.id = false, uint16(0x4a31+7919*i)
+					s.Seq += uint32(i*(i+1)/2) * uint32(trigger.tcp.Window) // tcpkill adds i times the window to the number before
+					s.DF, s.ID = false, uint16(0x4a31+7919*i)
 					all = append(all, s)
 				}
 				return all
 			}},
 		{"forged-burst", "Three resets with the ACK flag and equal numbers, whose windows and TTLs count up, as some national filters send them.",
-			func(trigger, _ *seen) (all []segment) {
+			func(trigger, _ *seen) (all []lab.Segment) {
 				for i := range 3 {
 					s := abort(trigger)
-					s.window, s.ttl, s.id = uint16(1980+i), uint8(48+i), uint16(0x2222+i)
+					s.Window, s.TTL, s.ID = uint16(1980+i), uint8(48+i), uint16(0x2222+i)
 					all = append(all, s)
 				}
 				return all
 			}},
 		{"forged-copying-the-trigger", "A reset that bears window and IP ID of the packet that it answers, and acknowledges none of it.",
-			func(trigger, _ *seen) []segment {
+			func(trigger, _ *seen) []lab.Segment {
 				s := abort(trigger)
-				s.ack, s.window, s.id = trigger.tcp.Seq, trigger.tcp.Window, uint16(trigger.ip.ID)
-				return []segment{s}
+				s.Ack, s.Window, s.ID = trigger.tcp.Seq, trigger.tcp.Window, uint16(trigger.ip.ID)
+				return []lab.Segment{s}
 			}},
 		{"forged-with-ttl-copied", "A reset in the form of a live socket's, with the TTL of the server's packets, and no other mark of its stack.",
-			func(trigger, name *seen) []segment {
+			func(trigger, name *seen) []lab.Segment {
 				s := abort(trigger)
-				s.ttl, s.id = name.ip.TTL, 0x7777
-				return []segment{s}
+				s.TTL, s.ID = name.ip.TTL, 0x7777
+				return []lab.Segment{s}
 			}},
 		{"forged-with-all-copied", "A reset in the form of a live socket's with everything copied: TTL, the next IP ID, window, timestamps, flow label.",
-			func(trigger, name *seen) []segment { return []segment{abort(trigger).like(name)} }},
+			func(trigger, name *seen) []lab.Segment { return []lab.Segment{disguise(abort(trigger), name)} }},
 	} {
 		register(Scenario{
 			ID: how.id, Cause: "injected_reset", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Shown: packets, Forward: true,
@@ -63,10 +63,10 @@ func init() {
 			if err != nil {
 				return Outcome{}, err
 			}
-			arm, err := e.forge(l.To.Port(), false, func(trigger, _ *seen) []segment {
+			arm, err := e.forge(l.To.Port(), false, func(trigger, _ *seen) []lab.Segment {
 				s := reply(trigger)
-				s.ttl, s.id, s.df = 57, 0x1b1b, false
-				return []segment{s}
+				s.TTL, s.ID, s.DF = 57, 0x1b1b, false
+				return []lab.Segment{s}
 			})
 			if err != nil {
 				return Outcome{}, err
@@ -96,7 +96,7 @@ func init() {
 
 // forgeAnswer has one exchange and, in place of the answer to a second request, the answers that write forges in the server's name.
 // The true one comes, too, before the hosts go.
-func (e *Env) forgeAnswer(ctx context.Context, write func(trigger, name *seen) []segment) (Outcome, error) {
+func (e *Env) forgeAnswer(ctx context.Context, write func(trigger, name *seen) []lab.Segment) (Outcome, error) {
 	l, err := e.Open()
 	if err != nil {
 		return Outcome{}, err

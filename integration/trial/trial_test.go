@@ -62,9 +62,20 @@ func TestForgedPacket(t *testing.T) {
 				t.Errorf("%v: acknowledgement %d, flags %v", from, tcp.Ack, tcp.Flags)
 			}
 			segment := slices.Clone(b[len(b)-20:])
-			if sum := checksum(s, segment); sum != 0 {
-				t.Errorf("%v: with its checksum in it the sum of the segment is %#04x, want 0 (RFC 9293 §3.1)", from, binary.BigEndian.Uint16(segment[16:]))
+			if sum := sumOf(from.AsSlice(), to.AsSlice(), []byte{0, header.ProtocolTCP, 0, byte(len(segment))}, segment); sum != 0xffff {
+				t.Errorf("%v: with its checksum %#04x in it the sum of the segment is %#04x, want all ones (RFC 9293 §3.1)", from, binary.BigEndian.Uint16(segment[16:]), sum)
 			}
 		}
 	}
+}
+
+// sumOf adds up 16-bit words as a receiver does, RFC 1071.
+func sumOf(parts ...[]byte) (sum uint16) {
+	for _, part := range parts {
+		for i := 0; i < len(part); i += 2 {
+			wide := uint32(sum) + uint32(binary.BigEndian.Uint16(part[i:]))
+			sum = uint16(wide) + uint16(wide>>16)
+		}
+	}
+	return sum
 }
