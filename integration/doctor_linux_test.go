@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"whyreset/integration/lab"
 	"whyreset/proxy/doctor"
 	"whyreset/proxy/rules"
 )
@@ -40,26 +39,6 @@ func buildCommand(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// newLab is a lab with firewalls, or the end of the test.
-func newLab(t *testing.T) *lab.Net {
-	t.Helper()
-	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
-		t.Fatal(err)
-	} else if skip != "" {
-		t.Skip(skip)
-	}
-	n, err := lab.New(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Errorf("closing the lab: %v", err)
-		}
-	})
-	return n
 }
 
 // shipped is the command as it is shipped, with a configuration, on one of the lab's hosts.

@@ -40,3 +40,23 @@ func program(part string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), partVar+"="+part, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
+
+// newLab is a lab with firewalls, or the end of the test.
+func newLab(t *testing.T) *lab.Net {
+	t.Helper()
+	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
+		t.Fatal(err)
+	} else if skip != "" {
+		t.Skip(skip)
+	}
+	n, err := lab.New(lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Errorf("closing the lab: %v", err)
+		}
+	})
+	return n
+}

@@ -51,20 +51,7 @@ type ruled struct {
 // newRuled gives a host a configuration.
 func newRuled(t *testing.T, host func(*lab.Net) *lab.Host, config string) *ruled {
 	t.Helper()
-	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
-		t.Fatal(err)
-	} else if skip != "" {
-		t.Skip(skip)
-	}
-	n, err := lab.New(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Errorf("closing the lab: %v", err)
-		}
-	})
+	n := newLab(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "whyreset.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"whyreset/integration/lab"
@@ -48,13 +49,13 @@ func (e *Env) answerThen(ctx context.Context, pause time.Duration, act func(*Lin
 
 // talkWhile has one exchange and, after a pause, lets the server do something with its end of the connection and the client then
 // send a second request.
-func (e *Env) talkWhile(ctx context.Context, pause time.Duration, act func(*Line) lab.Step) (Outcome, error) {
+func (e *Env) talkWhile(ctx context.Context, pause time.Duration, act func(*Line) []lab.Step) (Outcome, error) {
 	l, err := e.Open()
 	if err != nil {
 		return Outcome{}, err
 	}
 	now, done := make(chan struct{}), make(chan struct{})
 	return l.Talk(ctx,
-		steps(lab.Read(100), lab.Write(100), lab.Wait(now), act(l), tell(done)),
+		slices.Concat(steps(lab.Read(100), lab.Write(100), lab.Wait(now)), act(l), steps(tell(done))),
 		steps(lab.Write(100), lab.Read(100), lab.Sleep(pause), tell(now), lab.Wait(done), lab.Write(100), lab.ReadAll()))
 }

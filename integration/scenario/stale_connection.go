@@ -27,7 +27,7 @@ func init() {
 		s := how.scenario
 		s.ID, s.Story, s.Cause, s.Side, s.Needs = how.id, how.story, "stale_connection", diagnose.SideUpstream, []lab.Feature{lab.Netns}
 		s.Run = func(ctx context.Context, e *Env) (Outcome, error) {
-			return e.talkWhile(ctx, how.pause, func(*Line) lab.Step { return lab.Vanish() })
+			return e.talkWhile(ctx, how.pause, func(*Line) []lab.Step { return steps(lab.Vanish()) })
 		}
 		register(s)
 	}
@@ -35,14 +35,9 @@ func init() {
 		ID: "host-restarted", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.Netns}, Forward: true,
 		Story: "The server's host forgets the connection, and nobody listens there any more; then, a second after the last answer, the client speaks.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			l, err := e.Open()
-			if err != nil {
-				return Outcome{}, err
-			}
-			now, gone := make(chan struct{}), make(chan struct{})
-			return l.Talk(ctx,
-				steps(lab.Read(100), lab.Write(100), lab.Wait(now), lab.Vanish(), do("listener closed", l.Listener.Close), tell(gone)),
-				steps(lab.Write(100), lab.Read(100), lab.Sleep(silence), tell(now), lab.Wait(gone), lab.Write(100), lab.ReadAll()))
+			return e.talkWhile(ctx, silence, func(l *Line) []lab.Step {
+				return steps(lab.Vanish(), do("listener closed", l.Listener.Close))
+			})
 		},
 	})
 	register(Scenario{
@@ -59,16 +54,11 @@ func init() {
 		ID: "server-gave-up", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Forward: true,
 		Story: "The way from the server is cut for a while, and its kernel gives the connection up (TCP_USER_TIMEOUT); when the way is whole again, the client speaks.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			l, err := e.Open()
-			if err != nil {
-				return Outcome{}, err
-			}
-			now, gone := make(chan struct{}), make(chan struct{})
-			return l.Talk(ctx,
-				steps(lab.Read(100), lab.Write(100), lab.Wait(now), lab.UserTimeout(300*time.Millisecond),
-					do("new rule", func() error { return e.Net.Router.NFT(Rule("forward", "tcp sport %d drop", l.Upstream.Port())) }),
-					lab.Write(100), lab.WaitGone(), do("no rule", e.Net.Router.FlushNFT), tell(gone)),
-				steps(lab.Write(100), lab.Read(100), lab.Sleep(silence), tell(now), lab.Wait(gone), lab.Write(100), lab.ReadAll()))
+			return e.talkWhile(ctx, silence, func(l *Line) []lab.Step {
+				drop := func() error { return e.Net.Router.NFT(Rule("forward", "tcp sport %d drop", l.Upstream.Port())) }
+				return steps(lab.UserTimeout(300*time.Millisecond), do("new rule", drop),
+					lab.Write(100), lab.WaitGone(), do("no rule", e.Net.Router.FlushNFT))
+			})
 		},
 	})
 	register(Scenario{
@@ -164,18 +154,12 @@ func init() {
 		ID: "cut-off-behind-our-back", Cause: "stale_connection", Side: diagnose.SideUpstream, Needs: []lab.Feature{lab.NFT}, Forward: true,
 		Story: "A firewall answers a packet of the server's with a reset, of which nobody but the server hears; when the rule is gone, the client speaks.",
 		Run: func(ctx context.Context, e *Env) (Outcome, error) {
-			l, err := e.Open()
-			if err != nil {
-				return Outcome{}, err
-			}
-			now, gone := make(chan struct{}), make(chan struct{})
-			return l.Talk(ctx,
-				steps(lab.Read(100), lab.Write(100), lab.Wait(now),
-					do("new rule", func() error {
-						return e.Net.Router.NFT(Rule("forward", "tcp sport %d reject with tcp reset", l.Upstream.Port()))
-					}),
-					lab.Write(100), lab.WaitGone(), do("no rule", e.Net.Router.FlushNFT), tell(gone)),
-				steps(lab.Write(100), lab.Read(100), lab.Sleep(silence), tell(now), lab.Wait(gone), lab.Write(100), lab.ReadAll()))
+			return e.talkWhile(ctx, silence, func(l *Line) []lab.Step {
+				reject := func() error {
+					return e.Net.Router.NFT(Rule("forward", "tcp sport %d reject with tcp reset", l.Upstream.Port()))
+				}
+				return steps(do("new rule", reject), lab.Write(100), lab.WaitGone(), do("no rule", e.Net.Router.FlushNFT))
+			})
 		},
 	})
 }
