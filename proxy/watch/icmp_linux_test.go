@@ -13,16 +13,7 @@ import (
 
 // An ICMP error is given to the connection whose packet it quotes, with the box that sent it.
 func TestICMPError(t *testing.T) {
-	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
-		t.Fatal(err)
-	} else if skip != "" {
-		t.Skip(skip)
-	}
-	n, err := lab.New(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
+	n := newLab(t, lab.Netns, lab.NFT)
 	if err := n.Router.NFT("table inet lab { chain f { type filter hook forward priority 0; tcp dport 84 reject with icmpx type admin-prohibited; }; }"); err != nil {
 		t.Fatal(err)
 	}

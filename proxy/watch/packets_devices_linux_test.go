@@ -22,11 +22,7 @@ import (
 // A packet that passes two devices of this host, a bridge's port and the bridge, is seen once, and a bulk transfer's account is
 // exact whatever segments the kernel has merged.
 func TestSeenOnce(t *testing.T) {
-	if skip, err := lab.Need(lab.Netns); err != nil {
-		t.Fatal(err)
-	} else if skip != "" {
-		t.Skip(skip)
-	}
+	needLab(t, lab.Netns)
 	for name, c := range map[string]struct {
 		make func(router bool) error // in client and router: a device with an address of 10.78.0.0/24, over the cable between them
 		mtu  int
@@ -187,16 +183,7 @@ func bridgeDevice(router bool) error {
 
 // A packet with a VLAN's tag is that of the VLAN's device, which shows it without: it is not seen here, too. Tag 0 is a priority.
 func TestVLANTags(t *testing.T) {
-	if skip, err := lab.Need(lab.Netns); err != nil {
-		t.Fatal(err)
-	} else if skip != "" {
-		t.Skip(skip)
-	}
-	n, err := lab.New(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
+	n := newLab(t, lab.Netns)
 	var w *Packets
 	var to netlink.Link
 	if err := n.Router.Do(func() (err error) {

@@ -107,11 +107,6 @@ type legsWay struct {
 // What is told of 200 connections at once, reset by both sides, belongs to their legs: it was seen on the device of that leg, in
 // its direction, with its addresses. With the client as source both legs have the same four-tuple.
 func TestEveryPacketIsGivenToItsLeg(t *testing.T) {
-	if skip, err := lab.Need(lab.Netns, lab.NFT); err != nil {
-		t.Fatal(err)
-	} else if skip != "" {
-		t.Skip(skip)
-	}
 	for _, way := range []legsWay{
 		{"both legs the same four-tuple", rules.TProxy, rules.SourceClient},
 		{"own address", rules.TProxy, rules.SourceOwn},
@@ -132,15 +127,7 @@ const (
 )
 
 func playLegs(t *testing.T, way legsWay) {
-	n, err := lab.New(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	n := newLab(t, lab.Netns, lab.NFT)
 	plan, err := rules.New(rules.Settings{Placement: rules.Router, Mark: rules.DefaultMark, Captures: []rules.Capture{
 		{Name: "all", Mode: way.mode, Source: way.source, Port: legsListen, Ports: []rules.PortRange{{First: 80, Last: 89}}}}})
 	if err != nil {

@@ -282,12 +282,7 @@ func TestWitnessNamespaces(t *testing.T) {
 	if w == nil {
 		return
 	}
-	needLab(t, lab.Netns)
-	n, err := lab.New(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
+	n := newLab(t, lab.Netns)
 	if err := n.Client.Do(func() (err error) { w.own, err = networkNamespace(); return err }); err != nil {
 		t.Fatal(err)
 	}
@@ -300,33 +295,37 @@ func TestWitnessNamespaces(t *testing.T) {
 	for _, at := range []netip.Addr{n.Server.Addr4(), n.Server.Addr6()} {
 		for _, c := range append(slices.Clone(cuts), kill) {
 			t.Run(fmt.Sprint(c.name, " ", at), func(t *testing.T) {
-				ln, err := n.Server.Listen("tcp", netip.AddrPortFrom(at, 0).String())
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer ln.Close()
-				began := time.Now()
-				ours, err := n.Client.Dial(context.Background(), "tcp", addrPort(ln.Addr()))
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer ours.Close()
-				peer, err := ln.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer peer.Close()
-				checkCut(t, w, c, began, ours.(*net.TCPConn), peer.(*net.TCPConn), true)
+				ours, peer, began := labPair(t, n, at)
+				checkCut(t, w, c, began, ours, peer, true)
 			})
 		}
 	}
 }
 
-func needLab(t testing.TB, f lab.Feature) {
+// labPair is a connection from the lab's client to its server, and when it began.
+func labPair(t *testing.T, n *lab.Net, at netip.Addr) (ours, peer *net.TCPConn, began time.Time) {
 	t.Helper()
-	if skip, err := lab.Need(f); err != nil {
+	ln, err := n.Server.Listen("tcp", netip.AddrPortFrom(at, 0).String())
+	if err != nil {
 		t.Fatal(err)
-	} else if skip != "" {
-		t.Skip(skip)
 	}
+	t.Cleanup(func() { ln.Close() })
+	return meet(t, n, addrPort(ln.Addr()), ln)
+}
+
+// meet connects from the lab's client to where the listener is met.
+func meet(t *testing.T, n *lab.Net, to netip.AddrPort, ln net.Listener) (ours, peer *net.TCPConn, began time.Time) {
+	t.Helper()
+	began = time.Now()
+	dialled, err := n.Client.Dial(context.Background(), "tcp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dialled.Close() })
+	accepted, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { accepted.Close() })
+	return dialled.(*net.TCPConn), accepted.(*net.TCPConn), began
 }

@@ -1,9 +1,7 @@
 package watch
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -18,12 +16,7 @@ func TestWitnessBeyondNAT(t *testing.T) {
 	if w == nil {
 		return
 	}
-	needLab(t, lab.NFT)
-	n, err := lab.New(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
+	n := newLab(t, lab.NFT)
 	if err := n.Client.Do(func() (err error) { w.own, err = networkNamespace(); return err }); err != nil {
 		t.Fatal(err)
 	}
@@ -57,21 +50,11 @@ func TestWitnessBeyondNAT(t *testing.T) {
 	} {
 		for _, c := range cuts {
 			t.Run(way.name+" "+c.name, func(t *testing.T) {
-				began := time.Now()
-				ours, err := n.Client.Dial(context.Background(), "tcp", way.open)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer ours.Close()
-				peer, err := ln.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer peer.Close()
+				ours, peer, began := meet(t, n, way.open, ln)
 				if addrPort(peer.RemoteAddr()) == addrPort(ours.LocalAddr()) && addrPort(peer.LocalAddr()) == addrPort(ours.RemoteAddr()) {
 					t.Fatalf("got the ends %v and %v on both sides, want one of them rewritten", ours.LocalAddr(), ours.RemoteAddr())
 				}
-				checkCut(t, w, c, began, ours.(*net.TCPConn), peer.(*net.TCPConn), true)
+				checkCut(t, w, c, began, ours, peer, true)
 			})
 		}
 		t.Run(way.name+" port closed", func(t *testing.T) {

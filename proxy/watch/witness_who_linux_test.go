@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -69,33 +68,13 @@ func TestWitnessTimer(t *testing.T) {
 	if w == nil {
 		return
 	}
-	needLab(t, lab.NFT)
+	n := newLab(t, lab.NFT)
 	t.Parallel()
-	n, err := lab.New(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
-	ln, err := n.Server.Listen("tcp", netip.AddrPortFrom(n.Server.Addr4(), 0).String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	began := time.Now()
-	ours, err := n.Client.Dial(context.Background(), "tcp", addrPort(ln.Addr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
-	peer, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.Close()
+	ours, peer, began := labPair(t, n, n.Server.Addr4())
 	if err := n.Router.NFT("table inet silent { chain f { type filter hook forward priority 0; policy drop; }; }"); err != nil {
 		t.Fatal(err)
 	}
-	peer.(*net.TCPConn).SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1})
+	peer.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1})
 	peer.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if _, err := peer.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal("keepalive did not end the connection")
@@ -226,42 +205,21 @@ func TestWitnessListenerMet(t *testing.T) {
 	if w == nil {
 		return
 	}
-	needLab(t, lab.NFT)
-	needLab(t, lab.SS)
-	n, err := lab.New(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
+	n := newLab(t, lab.NFT, lab.SS)
 	for _, at := range []netip.Addr{n.Server.Addr4(), n.Server.Addr6()} {
 		t.Run(at.String(), func(t *testing.T) {
-			ln, err := n.Server.Listen("tcp", netip.AddrPortFrom(at, 0).String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ln.Close()
-			began := time.Now()
-			ours, err := n.Client.Dial(context.Background(), "tcp", addrPort(ln.Addr()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ours.Close()
-			peer, err := ln.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer peer.Close()
+			ours, peer, began := labPair(t, n, at)
 			if err := n.Server.NFT("table inet silent { chain o { type filter hook output priority 0; tcp flags rst drop; }; }"); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := n.Server.KillSockets("state", "established", "sport", "=", fmt.Sprint(addrPort(ln.Addr()).Port())); err != nil {
+			if _, err := n.Server.KillSockets("state", "established", "sport", "=", fmt.Sprint(addrPort(peer.LocalAddr()).Port())); err != nil {
 				t.Fatal(err)
 			}
 			if err := n.Server.FlushNFT(); err != nil {
 				t.Fatal(err)
 			}
 			ours.Write([]byte("still there?"))
-			awaitError(t, ours.(*net.TCPConn))
+			awaitError(t, ours)
 			seen, _ := w.Of(&Connection{Accepted: began, Ended: time.Now(), Up: Leg{Own: addrPort(ours.LocalAddr()), Far: addrPort(ours.RemoteAddr())}})
 			const tcpListen = 10
 			want := evidence.Kernel{Sent: true, From: evidence.Upstream, Reason: evidence.ReasonFlags, State: tcpListen, Foreign: true}
